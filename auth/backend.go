@@ -1,0 +1,174 @@
+package auth
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"net/http"
+
+	"roost/phoenix"
+)
+
+// A Backend answers for the application. All methods may be called by many goroutines at once. The gateway has at most
+// one Push in flight per channel, in order, and calls Join for different topics side by side.
+//
+// The context of a call ends when its answer is no longer wanted: the client left, joined again, or is gone.
+//
+// An error that is a [*Refusal] is a "no" that the client is told. Any other error means that the backend could not be
+// asked: a connect is answered with 503, a join with "join crashed", a push with "backend unavailable".
+type Backend interface {
+	// Connect is asked before a connection is accepted.
+	Connect(ctx context.Context, c *Client) (*ConnectAnswer, error)
+	// Join is asked for topics whose rule says join: webhook.
+	Join(ctx context.Context, r *JoinRequest) (*Answer, error)
+	// Push is asked for topics whose rule says push: webhook.
+	Push(ctx context.Context, r *PushRequest) (*Answer, error)
+	// Leave tells that a channel whose join was answered ok has ended. It must not block.
+	Leave(n *LeaveNotice)
+	// Disconnect tells that an accepted connection has ended. It must not block.
+	Disconnect(n *DisconnectNotice)
+}
+
+// Client is one connection, as a backend sees it. It is shared by all calls of that connection: do not change it.
+type Client struct {
+	Connection string          // connection id, unique in the cluster: "<pod id>.<something>"
+	ID         string          // socket id the backend gave when it accepted the connection, or ""
+	Transport  string          // "websocket" or "longpoll"
+	VSN        string          // as the client sent it, "1.0.0" if it did not
+	RemoteIP   string          // of the peer
+	Params     json.RawMessage // object: the query, decoded as Plug does
+	Headers    json.RawMessage // object: the request headers that the gateway is set to pass on, names in lower case
+	AuthToken  *string         // phoenix.js's authToken, or nil
+	Assigns    json.RawMessage // object: what Connect answered, the start of every channel's assigns
+}
+
+// JoinRequest asks whether Client may join Topic.
+type JoinRequest struct {
+	Client  *Client
+	Topic   string
+	JoinRef phoenix.Ref
+	Ref     phoenix.Ref
+	Payload []byte          // JSON, or data if Binary
+	Binary  bool            // Payload is data
+	Assigns json.RawMessage // object
+}
+
+// PushRequest hands over an event that Client sent to a topic it has joined.
+type PushRequest struct {
+	Client  *Client
+	Topic   string
+	JoinRef phoenix.Ref
+	Ref     phoenix.Ref
+	Event   string
+	Payload []byte          // JSON, or data if Binary
+	Binary  bool            // Payload is data
+	Assigns json.RawMessage // object: the channel's, as the last answer set them
+}
+
+// ConnectAnswer accepts a connection.
+type ConnectAnswer struct {
+	ID      string          // socket id, or ""
+	Assigns json.RawMessage // object; nil means {}
+}
+
+// Answer accepts a join, or answers a push. Its order of effects is, for a join: reply, pushes, broadcasts; for a push:
+// broadcasts, reply, pushes, stop.
+type Answer struct {
+	// Status is "ok" or "error" for a join. A push may have any status, and none means that it gets no reply.
+	Status string
+	// Response is any JSON, nil means {}; or data if Binary.
+	Response []byte
+	Binary   bool
+	// Assigns replaces the channel's assigns, unless it is nil. It is a JSON object.
+	Assigns json.RawMessage
+	// Pushes go to this member.
+	Pushes []Push
+	// Broadcasts go to all members of a topic.
+	Broadcasts []Broadcast
+	// Stop ends the channel: StopClose or StopError. Push only.
+	Stop Stop
+}
+
+// Push is one event for one member.
+type Push struct {
+	Event   string
+	Payload []byte      // JSON object, nil means {}; or data if Binary
+	Binary  bool        // Payload is data
+	Ref     phoenix.Ref // null unless given
+}
+
+// Broadcast is one event for all members of a topic.
+type Broadcast struct {
+	Topic   string // the channel's own if ""
+	Event   string
+	Payload []byte // JSON object, nil means {}; or data if Binary
+	Binary  bool   // Payload is data
+	From    bool   // leave out the member that was answered, as broadcast_from does
+}
+
+// Stop says how a channel ends after the answer to a push.
+type Stop uint8
+
+const (
+	StopNot   Stop = iota
+	StopClose      // phx_close: the client stays away
+	StopError      // phx_error: the client joins again
+)
+
+// Reason says why a channel or a connection ended.
+type Reason string
+
+// The reasons of docs/webhook.md.
+const (
+	ReasonLeft          Reason = "left"           // the client left the channel
+	ReasonClosed        Reason = "closed"         // the client or the network closed the connection
+	ReasonDisconnected  Reason = "disconnected"   // the backend disconnected the socket id or the connection
+	ReasonDuplicateJoin Reason = "duplicate_join" // the client joined the topic again
+	ReasonKicked        Reason = "kicked"         // the backend sent phx_close or phx_error
+	ReasonInactive      Reason = "inactive"       // nothing was heard of the client for too long
+	ReasonSlow          Reason = "slow"           // the client did not read what it was sent
+	ReasonDrained       Reason = "drained"        // the pod stops
+	ReasonExpired       Reason = "expired"        // the authorisation ran out
+	ReasonError         Reason = "error"          // the client broke the protocol, or the channel crashed
+	ReasonPodLost       Reason = "pod_lost"       // the pod died; a surviving pod says so
+)
+
+// LeaveNotice tells the end of a channel.
+type LeaveNotice struct {
+	Client  *Client
+	Topic   string
+	JoinRef phoenix.Ref
+	Assigns json.RawMessage
+	Reason  Reason
+}
+
+// DisconnectNotice tells the end of a connection.
+type DisconnectNotice struct {
+	Client *Client
+	Reason Reason
+}
+
+// Refusal is a backend's "no". Code is an HTTP status, 4xx. Response is what the client is told: any JSON, or nil for the
+// default, {"reason":"unauthorized"} for 401 and {"reason":"forbidden"} otherwise; or data if Binary. A refused connect
+// answers with Code and Response (a JSON string is sent as plain text), and with an empty body if Response is nil.
+type Refusal struct {
+	Code     int
+	Response []byte
+	Binary   bool
+}
+
+func (r *Refusal) Error() string {
+	return fmt.Sprintf("refused: %d %s", r.Code, http.StatusText(r.Code))
+}
+
+// Reply returns what the client is told.
+func (r *Refusal) Reply() []byte {
+	switch {
+	case r.Response != nil:
+		return r.Response
+	case r.Code == http.StatusUnauthorized:
+		return []byte(`{"reason":"unauthorized"}`)
+	default:
+		return []byte(`{"reason":"forbidden"}`)
+	}
+}

@@ -1,0 +1,66 @@
+package auth
+
+import "strings"
+
+// JoinRule says who decides on a join.
+type JoinRule uint8
+
+const (
+	JoinWebhook JoinRule = iota // the Backend
+	JoinAllow                   // nobody: all are let in
+	JoinDeny                    // nobody: all are refused
+)
+
+// PushRule says what becomes of a client's event.
+type PushRule uint8
+
+const (
+	PushWebhook       PushRule = iota // the Backend answers it
+	PushBroadcast                     // it goes to all members
+	PushBroadcastFrom                 // it goes to all members but the sender
+	PushStream                        // it is appended to a stream that a consumer reads
+	PushDeny                          // it is refused
+)
+
+// Rule is one entry of the topic rules.
+type Rule struct {
+	Pattern string // exact, or a prefix that ends in *
+	Join    JoinRule
+	Push    PushRule
+	Members bool // keep the membership set
+	Line    int  // where it stands in its file, 0 if in none
+}
+
+// Matches tells whether topic is one of the rule's.
+func (r *Rule) Matches(topic string) bool {
+	if prefix, found := strings.CutSuffix(r.Pattern, "*"); found {
+		return strings.HasPrefix(topic, prefix)
+	}
+	return topic == r.Pattern
+}
+
+// Rules are tried in order; the first that matches counts.
+type Rules []Rule
+
+// DefaultRules asks the backend about everything.
+var DefaultRules = Rules{{Pattern: "*", Join: JoinWebhook, Push: PushWebhook, Members: true}}
+
+// Match returns the rule for topic, or nil if there is none. The result points into rs.
+func (rs Rules) Match(topic string) *Rule {
+	for i := range rs {
+		if rs[i].Matches(topic) {
+			return &rs[i]
+		}
+	}
+	return nil
+}
+
+// AskBackend tells whether any rule asks the backend.
+func (rs Rules) AskBackend() bool {
+	for i := range rs {
+		if rs[i].Join == JoinWebhook || rs[i].Push == PushWebhook {
+			return true
+		}
+	}
+	return false
+}

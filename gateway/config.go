@@ -1,0 +1,69 @@
+package gateway
+
+import (
+	"errors"
+	"log/slog"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"roost/auth"
+	"roost/hub"
+)
+
+// Config says how a [Gateway] behaves. Hub is required, and Backend unless the rules never ask it; everything else has a
+// default.
+type Config struct {
+	Hub     *hub.Hub     // carries what members are sent
+	Backend auth.Backend // answers connects, joins and pushes
+	Rules   auth.Rules   // which topics there are. Default: auth.DefaultRules
+
+	SocketPath     string   // where sockets are mounted; segments like ":name" are variables. Default: /socket
+	Origins        Origins  // which origins may connect. Default: the request's own host ("conn")
+	Subprotocols   []string // WebSocket subprotocols beside phoenix, in the server's order. Default: none
+	ConnectHeaders []string // request headers that the backend sees. Default: none
+	Compress       bool     // permessage-deflate. Default: off
+
+	IdleTimeout    time.Duration // a connection without a byte from the client is closed. Default: 60s
+	CallTimeout    time.Duration // a join waits so long for the hub. Default: 5s
+	WriteTimeout   time.Duration // a client that takes nothing for so long is slow. Default: 10s
+	MaxMessageSize int           // bytes of one client message, after inflation. Default: 64 KiB
+	MaxChannels    int           // per connection. Default: 100
+	OutboxLimit    int           // bytes waiting to be sent to one connection. Default: 1 MiB
+	InboxLimit     int           // bytes of one connection's messages waiting for the backend. Default: 1 MiB
+
+	Logger     *slog.Logger          // Default: slog.Default
+	Registerer prometheus.Registerer // where metrics go. Default: nowhere
+}
+
+// withDefaults fills in what is not set.
+func (c Config) withDefaults() (Config, error) {
+	if c.Hub == nil {
+		return c, errors.New("gateway: Config.Hub is missing")
+	}
+	if c.Rules == nil {
+		c.Rules = auth.DefaultRules
+	}
+	if c.Backend == nil && c.Rules.AskBackend() {
+		return c, errors.New("gateway: Config.Backend is missing, and the topic rules ask it")
+	}
+	set(&c.SocketPath, "/socket")
+	set(&c.IdleTimeout, time.Minute)
+	set(&c.CallTimeout, 5*time.Second)
+	set(&c.WriteTimeout, 10*time.Second)
+	set(&c.MaxMessageSize, 64<<10)
+	set(&c.MaxChannels, 100)
+	set(&c.OutboxLimit, 1<<20)
+	set(&c.InboxLimit, 1<<20)
+	if c.Logger == nil {
+		c.Logger = slog.Default()
+	}
+	return c, nil
+}
+
+func set[T comparable](field *T, value T) {
+	var zero T
+	if *field == zero {
+		*field = value
+	}
+}

@@ -1,0 +1,84 @@
+package hub
+
+import "context"
+
+// Address names one publish channel, without the prefix of the installation: "topic:<topic>", "id:<socket id>" or
+// "conn:<connection id>".
+type Address string
+
+// Kinds of addresses.
+const (
+	topicPrefix = "topic:"
+	idPrefix    = "id:"
+	connPrefix  = "conn:"
+)
+
+// TopicAddress is where broadcasts for topic are published.
+func TopicAddress(topic string) Address { return Address(topicPrefix + topic) }
+
+// IDAddress is where messages for all connections of a socket id are published.
+func IDAddress(id string) Address { return Address(idPrefix + id) }
+
+// ConnAddress is where messages for one connection are published.
+func ConnAddress(connection string) Address { return Address(connPrefix + connection) }
+
+// A Broker carries messages between the pods and from the backend.
+type Broker interface {
+	// Run keeps the link and hands what arrives to sink, one message at a time and in the broker's order, until ctx ends.
+	// Once the link has been up, it is restored for ever.
+	Run(ctx context.Context, sink Sink) error
+
+	// Subscribe asks for the messages of addr. It does not block. done is called once, from any goroutine and maybe
+	// before Subscribe returns, when the broker has confirmed that all that is published from now on will be delivered;
+	// if the link is down, not before it is up again. An address stays subscribed, over every loss of the link, until
+	// Unsubscribe. Subscribing to one that is subscribed already is cheap and confirms the subscription as it is now.
+	Subscribe(addr Address, done func(error))
+
+	// Unsubscribe ends subscriptions. It does not block.
+	Unsubscribe(addrs ...Address)
+
+	// Publish sends body to addr. It does not block. done is called once: with nil when the broker has taken it, which
+	// includes this pod's own subscription, or with an error when it did not or is not known to have done so. Messages
+	// to one address published one after the other, each after the done of the one before, arrive in that order.
+	Publish(addr Address, body []byte, done func(error))
+}
+
+// A Sink takes what a Broker receives. Its methods are called from one goroutine and do not block.
+type Sink interface {
+	// Message hands over body, which the sink may keep.
+	Message(addr Address, body []byte)
+	// Oversize tells that a message of size bytes came, which was too large to be kept.
+	Oversize(addr Address, size int64)
+	// LinkUp tells that all subscriptions stand. lost is true if messages may have been missed since they last stood.
+	LinkUp(lost bool)
+	// LinkDown tells that the link broke.
+	LinkDown(err error)
+}
+
+// Member is one entry of the roster.
+type Member struct {
+	Topic      string
+	Connection string
+	JoinRef    string // JSON
+}
+
+// A Roster keeps the membership sets that backends read. Entries are written in the order of the calls.
+type Roster interface {
+	// Add enters m. It does not block. done is called once: with nil when everyone can see m, or with an error.
+	Add(m Member, done func(error))
+	// Remove takes m back. It does not block. A Remove that fails is made good when Redis is back.
+	Remove(m Member)
+}
+
+// Stream keeps what clients push where a rule says push: stream.
+type Stream interface {
+	// Append blocks until e is stored or ctx ends.
+	Append(ctx context.Context, e StreamEntry) error
+}
+
+// StreamEntry is one client's push.
+type StreamEntry struct {
+	Connection, ID, Topic, JoinRef, Ref, Event string
+	Payload                                    []byte // JSON, or data if Binary
+	Binary                                     bool
+}
