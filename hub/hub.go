@@ -1,38 +1,153 @@
-// Package hub (stub, being written).
 package hub
 
 import (
 	"context"
+	"errors"
+	"hash/maphash"
 	"log/slog"
+	"runtime"
+	"strings"
+	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
+	"golang.org/x/sync/errgroup"
 )
 
 // Config says how a [Hub] behaves. PodID, Broker and Roster are required.
 type Config struct {
-	PodID  string // unique in the cluster; connection ids begin with it
+	PodID  string // unique in the cluster; connection ids begin with it and a dot
 	Broker Broker
 	Roster Roster
 	Stream Stream // needed by rules that say push: stream
 
-	Linger     time.Duration         // how long a topic without members stays subscribed. Default: 2s
-	Workers    int                   // fan-out workers. Default: GOMAXPROCS
-	Logger     *slog.Logger          // Default: slog.Default
-	Registerer prometheus.Registerer // where metrics go. Default: nowhere
+	Linger       time.Duration         // how long a topic without members stays subscribed. Default: 2s
+	Workers      int                   // fan-out workers. Default: GOMAXPROCS
+	BacklogLimit int                   // bytes of broadcasts waiting for one worker. Default: 64 MiB
+	MaxMessage   int                   // bytes of one published message. Default: 1 MiB
+	Logger       *slog.Logger          // Default: slog.Default
+	Registerer   prometheus.Registerer // where metrics go. Default: nowhere
 }
 
 // Hub connects the members of one pod with the messages of all pods.
-type Hub struct{ cfg Config }
+type Hub struct {
+	cfg     Config
+	metrics *metrics
+	workers []*worker
+	seed    maphash.Seed
+	ready   atomic.Bool
+
+	mu     sync.RWMutex
+	topics map[Address]*topic
+	empty  map[*topic]time.Time // topics without members, and since when
+
+	peersMu sync.RWMutex
+	peers   map[string]Peer
+	ids     map[string]*identity
+
+	waitersMu sync.Mutex
+	waiters   map[uint64]*waiter
+	waiterSeq uint64
+}
 
 // New returns a hub. It works once Run does.
-func New(cfg Config) *Hub { return &Hub{cfg} }
+func New(cfg Config) *Hub {
+	if cfg.Linger == 0 {
+		cfg.Linger = 2 * time.Second
+	}
+	if cfg.Workers == 0 {
+		cfg.Workers = runtime.GOMAXPROCS(0)
+	}
+	if cfg.BacklogLimit == 0 {
+		cfg.BacklogLimit = 64 << 20
+	}
+	if cfg.MaxMessage == 0 {
+		cfg.MaxMessage = 1 << 20
+	}
+	if cfg.Logger == nil {
+		cfg.Logger = slog.Default()
+	}
+	h := &Hub{
+		cfg:     cfg,
+		seed:    maphash.MakeSeed(),
+		topics:  map[Address]*topic{},
+		empty:   map[*topic]time.Time{},
+		peers:   map[string]Peer{},
+		ids:     map[string]*identity{},
+		waiters: map[uint64]*waiter{},
+	}
+	h.metrics = newMetrics(cfg.Registerer, h)
+	for range cfg.Workers {
+		h.workers = append(h.workers, newWorker(h))
+	}
+	return h
+}
 
-// Run carries messages until ctx ends. It blocks.
-func (h *Hub) Run(ctx context.Context) error { <-ctx.Done(); return nil }
+// PodID returns the id of the pod.
+func (h *Hub) PodID() string { return h.cfg.PodID }
 
 // Ready tells whether the link to the other pods stands.
-func (h *Hub) Ready() bool { return false }
+func (h *Hub) Ready() bool { return h.ready.Load() }
 
-// Broadcast sends an event to all members of a topic, on every pod. It returns when the broker has taken it.
-func (h *Hub) Broadcast(ctx context.Context, topic, event string, payload []byte) error { return nil }
+// Run carries messages until ctx ends, and then as long as the Broker takes to stop. It blocks.
+func (h *Hub) Run(ctx context.Context) error {
+	g, ctx := errgroup.WithContext(ctx)
+	for _, w := range h.workers {
+		g.Go(func() error { w.run(ctx); return nil })
+	}
+	g.Go(func() error { h.linger(ctx); return nil })
+	g.Go(func() error { return h.cfg.Broker.Run(ctx, (*sink)(h)) })
+	if err := g.Wait(); err != nil && !errors.Is(err, context.Canceled) {
+		return err
+	}
+	return nil
+}
+
+// sink takes what the Broker receives.
+type sink Hub
+
+func (s *sink) LinkUp(lost bool) {
+	s.ready.Store(true)
+	s.cfg.Logger.Info("link to redis is up", "pod", s.cfg.PodID, "lost", lost)
+}
+
+func (s *sink) LinkDown(err error) {
+	s.ready.Store(false)
+	s.cfg.Logger.Warn("link to redis is down", "pod", s.cfg.PodID, "err", err)
+}
+
+func (s *sink) Oversize(addr Address, size int64) {
+	(*Hub)(s).malformed(addr, "too_large", "size", size)
+}
+
+func (s *sink) Message(addr Address, body []byte) {
+	h := (*Hub)(s)
+	h.metrics.received.Inc()
+	if name, found := strings.CutPrefix(string(addr), topicPrefix); found {
+		h.broadcast(addr, name, body)
+		return
+	}
+	h.address(addr, body)
+}
+
+// malformed counts a message that means nothing, and logs it (sampled by the logger).
+func (h *Hub) malformed(addr Address, reason string, more ...any) {
+	h.metrics.malformed.WithLabelValues(reason).Inc()
+	h.cfg.Logger.Warn("dropped a malformed publish", append([]any{"channel", string(addr), "reason", reason}, more...)...)
+}
+
+// Addresses of members for the Broker's roster, see [Members].
+func (h *Hub) Members(yield func(Member) bool) {
+	h.peersMu.RLock()
+	peers := make([]Peer, 0, len(h.peers))
+	for _, p := range h.peers {
+		peers = append(peers, p)
+	}
+	h.peersMu.RUnlock()
+	for _, p := range peers {
+		if !p.Members(yield) {
+			return
+		}
+	}
+}

@@ -1,0 +1,43 @@
+package hub
+
+import "github.com/prometheus/client_golang/prometheus"
+
+// metrics are the hub's, described in docs/metrics.md.
+type metrics struct {
+	received   prometheus.Counter
+	malformed  *prometheus.CounterVec
+	deliveries prometheus.Counter
+	overflow   prometheus.Counter
+	members    prometheus.Gauge
+}
+
+func newMetrics(r prometheus.Registerer, h *Hub) *metrics {
+	m := &metrics{
+		received: prometheus.NewCounter(prometheus.CounterOpts{
+			Name: "roost_publishes_received_total", Help: "Messages that came from the broker.",
+		}),
+		malformed: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "roost_publishes_malformed_total", Help: "Messages from the broker that were dropped, by reason.",
+		}, []string{"reason"}),
+		deliveries: prometheus.NewCounter(prometheus.CounterOpts{
+			Name: "roost_deliveries_total", Help: "Broadcasts handed to members.",
+		}),
+		overflow: prometheus.NewCounter(prometheus.CounterOpts{
+			Name: "roost_backlog_dropped_total", Help: "Broadcasts a fan-out worker had no room for; the members were sent phx_error.",
+		}),
+		members: prometheus.NewGauge(prometheus.GaugeOpts{
+			Name: "roost_channels", Help: "Members: channels that are joined on this pod.",
+		}),
+	}
+	topics := prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+		Name: "roost_topics", Help: "Topics this pod listens to.",
+	}, func() float64 {
+		h.mu.RLock()
+		defer h.mu.RUnlock()
+		return float64(len(h.topics))
+	})
+	if r != nil {
+		r.MustRegister(m.received, m.malformed, m.deliveries, m.overflow, m.members, topics)
+	}
+	return m
+}

@@ -1,0 +1,168 @@
+package hub
+
+import (
+	"context"
+	"hash/maphash"
+	"time"
+)
+
+// A Listener is a member as the hub sees it. Its methods are called by fan-out workers and must not block.
+type Listener interface {
+	// Connection returns the id of the member's connection.
+	Connection() string
+	// Deliver hands over broadcasts.
+	Deliver(b *Batch)
+	// End tells that the backend ended the channel: with phx_error if crash is set, else with phx_close.
+	End(crash bool)
+}
+
+// Subscription is the place of one member in the fan-out of a topic. Its zero value is ready for one Join.
+type Subscription struct {
+	listener Listener
+	shard    *shard
+	index    int  // in shard.members; owned by the shard's worker
+	roster   bool // the member is in the Roster
+}
+
+// topic is one topic that members of this pod listen to, or listened to a moment ago.
+type topic struct {
+	name   string
+	addr   Address
+	refs   int // members and joins under way; guarded by Hub.mu
+	shards []*shard
+}
+
+// shardSize is how many members of a topic one worker carries before another takes the next ones.
+const shardSize = 1024
+
+// Join makes sub a member's place: it blocks until the topic is subscribed and, if roster is set, the member is in the
+// roster, or until ctx ends. After an error nothing is left of it. Deliver may be called before Join returns.
+func (h *Hub) Join(ctx context.Context, sub *Subscription, l Listener, m Member, roster bool) error {
+	t := h.hold(m.Topic)
+	// Both are asked for at once; the channel takes both answers even if nobody waits for them.
+	answers := make(chan error, 2)
+	done := func(err error) { answers <- err }
+	wait := 1
+	h.cfg.Broker.Subscribe(t.addr, done)
+	if roster {
+		wait++
+		h.cfg.Roster.Add(m, done)
+	}
+	var err error
+	for range wait {
+		select {
+		case e := <-answers:
+			if e != nil {
+				err = e
+			}
+		case <-ctx.Done():
+			err = context.Cause(ctx)
+		}
+		if err != nil {
+			if roster {
+				h.cfg.Roster.Remove(m)
+			}
+			h.release(t, nil)
+			return err
+		}
+	}
+	sub.listener, sub.roster = l, roster
+	h.mu.Lock()
+	sub.shard = t.place(h)
+	sub.shard.live++
+	h.mu.Unlock()
+	h.metrics.members.Inc()
+	sub.shard.worker.put(sub.shard, op{kind: opAdd, sub: sub})
+	return nil
+}
+
+// Leave ends what Join began. It does not block. The listener may get a delivery that is under way.
+func (h *Hub) Leave(sub *Subscription, m Member) {
+	h.metrics.members.Dec()
+	sub.shard.worker.put(sub.shard, op{kind: opRemove, sub: sub})
+	if sub.roster {
+		h.cfg.Roster.Remove(m)
+	}
+	h.release(sub.shard.topic, sub.shard)
+}
+
+// hold returns the topic called name, with one reference more.
+func (h *Hub) hold(name string) *topic {
+	addr := TopicAddress(name)
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	t := h.topics[addr]
+	if t == nil {
+		t = &topic{name: string(addr[len(topicPrefix):]), addr: addr}
+		h.topics[addr] = t
+	}
+	if t.refs == 0 {
+		delete(h.empty, t)
+	}
+	t.refs++
+	return t
+}
+
+// release takes a reference back, and a member off s.
+func (h *Hub) release(t *topic, s *shard) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if s != nil {
+		s.live--
+	}
+	t.refs--
+	if t.refs == 0 {
+		h.empty[t] = time.Now()
+	}
+}
+
+// place returns the shard that takes the next member. The first shard of a topic is on the worker its name hashes to;
+// when all shards are full and a worker has none yet, it gets one.
+func (t *topic) place(h *Hub) *shard {
+	var least *shard
+	for _, s := range t.shards {
+		if s.live < shardSize {
+			return s
+		}
+		if least == nil || s.live < least.live {
+			least = s
+		}
+	}
+	if len(t.shards) < len(h.workers) {
+		n := maphash.String(h.seed, t.name) + uint64(len(t.shards))
+		least = &shard{topic: t, worker: h.workers[n%uint64(len(h.workers))]}
+		t.shards = append(t.shards, least)
+	}
+	return least
+}
+
+// linger unsubscribes topics that had no member for a while.
+func (h *Hub) linger(ctx context.Context) {
+	tick := time.NewTicker(max(h.cfg.Linger/4, time.Millisecond))
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+			h.unsubscribe(time.Now().Add(-h.cfg.Linger))
+		}
+	}
+}
+
+// unsubscribe lets go of the topics that have been empty since before.
+func (h *Hub) unsubscribe(before time.Time) {
+	h.mu.Lock()
+	defer h.mu.Unlock() // held over Unsubscribe, so that a new Subscribe comes behind it
+	var gone []Address
+	for t, since := range h.empty {
+		if since.Before(before) {
+			delete(h.empty, t)
+			delete(h.topics, t.addr)
+			gone = append(gone, t.addr)
+		}
+	}
+	if len(gone) > 0 {
+		h.cfg.Broker.Unsubscribe(gone...)
+	}
+}
