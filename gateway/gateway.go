@@ -1,32 +1,169 @@
-// Package gateway (stub, being written).
 package gateway
 
 import (
 	"context"
 	"net/http"
+	"strconv"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"roost/auth"
+	"roost/phoenix"
 )
 
 // Gateway serves Phoenix sockets. It is an http.Handler for the paths below its socket path.
-type Gateway struct{ cfg Config }
+type Gateway struct {
+	cfg       Config
+	path      path
+	metrics   *metrics
+	encodings [2][2]*encoding // by version and deflation
 
-// New returns a gateway.
+	clock    atomic.Int64 // milliseconds, coarse: set by Run
+	lastConn atomic.Uint64
+	work     sync.WaitGroup // all goroutines of connections
+
+	mu       sync.Mutex
+	conns    []*conn
+	draining bool
+}
+
+// New returns a gateway. It serves at once; idle connections are closed while Run runs.
 func New(cfg Config) (*Gateway, error) {
 	cfg, err := cfg.withDefaults()
-	return &Gateway{cfg}, err
+	if err != nil {
+		return nil, err
+	}
+	g := &Gateway{cfg: cfg, path: parsePath(cfg.SocketPath + "/websocket"), metrics: newMetrics(cfg.Registerer)}
+	for _, v := range []phoenix.Version{phoenix.V1, phoenix.V2} {
+		g.encodings[v][0] = &encoding{version: v, metrics: g.metrics}
+		g.encodings[v][1] = &encoding{version: v, deflate: true, metrics: g.metrics}
+	}
+	g.clock.Store(time.Now().UnixMilli())
+	// Connection ids do not repeat when a pod comes back with the same pod id.
+	g.lastConn.Store(uint64(time.Now().UnixMicro()))
+	return g, nil
 }
 
 // ServeHTTP serves {socket path}/websocket and answers 404 to every other path.
-func (g *Gateway) ServeHTTP(w http.ResponseWriter, r *http.Request) {}
+func (g *Gateway) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	if vars, found := g.path.match(r.URL.Path); found {
+		g.serveWebSocket(w, r, vars)
+		return
+	}
+	http.Error(w, "There is nothing here. Phoenix clients connect to "+g.cfg.SocketPath+"/websocket (phoenix.js appends /websocket itself).", http.StatusNotFound)
+}
 
-// Run does the gateway's own work (idle timeouts) until ctx ends. It blocks.
-func (g *Gateway) Run(ctx context.Context) error { <-ctx.Done(); return nil }
+// Run closes idle connections until ctx ends. It blocks.
+func (g *Gateway) Run(ctx context.Context) error {
+	tick := time.NewTicker(min(max(g.cfg.IdleTimeout/64, 10*time.Millisecond), time.Second))
+	defer tick.Stop()
+	for n := 1; ; n++ {
+		select {
+		case <-ctx.Done():
+			return nil
+		case now := <-tick.C:
+			g.clock.Store(now.UnixMilli())
+			if n%4 == 0 { // looking at every connection costs more than the time
+				g.closeIdle(now)
+			}
+		}
+	}
+}
 
-// Drain refuses new connections with 503 and closes all others with 1012, paced so that it is done when ctx ends at the latest. It blocks.
-func (g *Gateway) Drain(ctx context.Context) error { return nil }
+// closeIdle closes the connections that were not heard for too long.
+func (g *Gateway) closeIdle(now time.Time) {
+	before := now.Add(-g.cfg.IdleTimeout).UnixMilli()
+	var idle []*conn
+	g.mu.Lock()
+	for _, c := range g.conns {
+		if c.heard.Load() < before {
+			idle = append(idle, c)
+		}
+	}
+	g.mu.Unlock()
+	for _, c := range idle {
+		c.close(closeProtocolError, auth.ReasonInactive)
+	}
+}
 
-// Origins says which origins may connect.
-type Origins struct{}
+// drainPace is the least number of connections closed in a second of a drain.
+const drainPace = 500
 
-// ParseOrigins reads Phoenix's check_origin syntax: "false", "conn", or a comma-separated list such as
-// "//*.example.com,https://a.com".
-func ParseOrigins(s string) (Origins, error) { return Origins{}, nil }
+// Drain refuses new connections with 503 and closes all others with 1012, spread over most of the time that ctx leaves,
+// so that clients do not come back all at once. It blocks until the last one is gone, or until ctx ends.
+func (g *Gateway) Drain(ctx context.Context) error {
+	g.mu.Lock()
+	g.draining = true
+	conns := append([]*conn(nil), g.conns...)
+	g.mu.Unlock()
+	pause := time.Second / drainPace
+	if end, limited := ctx.Deadline(); limited && len(conns) > 0 {
+		pause = min(pause, time.Until(end)*3/4/time.Duration(len(conns)))
+	}
+	next := time.Now()
+	for _, c := range conns {
+		next = next.Add(pause)
+		if wait := time.Until(next); wait > 5*time.Millisecond {
+			select {
+			case <-time.After(wait):
+			case <-ctx.Done():
+			}
+		}
+		c.close(closeRestart, auth.ReasonDrained)
+	}
+	done := make(chan struct{})
+	go func() { g.work.Wait(); close(done) }()
+	select {
+	case <-done:
+		return nil
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+}
+
+// newConnection returns the id of the next connection.
+func (g *Gateway) newConnection() string {
+	return g.cfg.Hub.PodID() + "." + strconv.FormatUint(g.lastConn.Add(1), 36)
+}
+
+// enter adds a connection, unless the gateway is draining. Whoever ends the connection calls work.Done.
+func (g *Gateway) enter(c *conn) bool {
+	c.heard.Store(time.Now().UnixMilli())
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if g.draining {
+		return false
+	}
+	g.work.Add(1)
+	c.index = len(g.conns)
+	g.conns = append(g.conns, c)
+	g.metrics.connections.WithLabelValues(c.client.Transport, c.client.VSN[:1]).Inc()
+	return true
+}
+
+// forget takes a connection out that has been closed.
+func (g *Gateway) forget(c *conn, code uint16, reason auth.Reason) {
+	g.mu.Lock()
+	last := len(g.conns) - 1
+	g.conns[c.index] = g.conns[last]
+	g.conns[c.index].index = c.index
+	g.conns[last] = nil
+	g.conns = g.conns[:last]
+	g.mu.Unlock()
+	g.metrics.connections.WithLabelValues(c.client.Transport, c.client.VSN[:1]).Dec()
+	g.metrics.closed.WithLabelValues(strconv.Itoa(int(code)), string(reason)).Inc()
+	g.cfg.Hub.Detach(c, c.client.ID)
+	if g.cfg.Backend != nil {
+		g.cfg.Backend.Disconnect(&auth.DisconnectNotice{Client: c.client, Reason: reason})
+	}
+}
+
+// notify tells the backend that a channel has ended.
+func (g *Gateway) notify(ch *channel) {
+	if g.cfg.Backend != nil {
+		g.cfg.Backend.Leave(&auth.LeaveNotice{
+			Client: ch.conn.client, Topic: ch.topic, JoinRef: ch.joinRef, Assigns: ch.assigns, Reason: ch.reason,
+		})
+	}
+}

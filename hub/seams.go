@@ -32,6 +32,7 @@ type Broker interface {
 	// before Subscribe returns, when the broker has confirmed that all that is published from now on will be delivered;
 	// if the link is down, not before it is up again. An address stays subscribed, over every loss of the link, until
 	// Unsubscribe. Subscribing to one that is subscribed already is cheap and confirms the subscription as it is now.
+	// Messages for the connections of this pod (their ids begin with its id and a dot) come without a subscription.
 	Subscribe(addr Address, done func(error))
 
 	// Unsubscribe ends subscriptions. It does not block.
@@ -66,8 +67,18 @@ type Member struct {
 type Roster interface {
 	// Add enters m. It does not block. done is called once: with nil when everyone can see m, or with an error.
 	Add(m Member, done func(error))
-	// Remove takes m back. It does not block. A Remove that fails is made good when Redis is back.
+	// Remove takes m back. It does not block. A Remove that fails is made good when Redis is back. It
+	// may be called for what was never added.
 	Remove(m Member)
+}
+
+// A Census is a Sink that can name all members that should be in the roster: those for which Add was called, or is about
+// to be, and Remove was not. After a failed Add, call Remove. With a Census, a Broker that is a Roster too makes the sets
+// right again after Redis was away.
+type Census interface {
+	// Members calls yield for each, in any order, until it returns false. It is called from a goroutine of the Broker's, and
+	// may wait for locks that are not held while a method of the Broker or the Roster is called.
+	Members(yield func(Member) bool)
 }
 
 // Stream keeps what clients push where a rule says push: stream.

@@ -19,9 +19,10 @@ type Listener interface {
 // Subscription is the place of one member in the fan-out of a topic. Its zero value is ready for one Join.
 type Subscription struct {
 	listener Listener
-	shard    *shard
-	index    int  // in shard.members; owned by the shard's worker
-	roster   bool // the member is in the Roster
+	topic    *topic
+	shard    *shard // nil until Join has succeeded
+	index    int32  // in shard.members; owned by the shard's worker
+	roster   bool   // the member is in the Roster
 }
 
 // topic is one topic that members of this pod listen to, or listened to a moment ago.
@@ -36,9 +37,10 @@ type topic struct {
 const shardSize = 1024
 
 // Join makes sub a member's place: it blocks until the topic is subscribed and, if roster is set, the member is in the
-// roster, or until ctx ends. After an error nothing is left of it. Deliver may be called before Join returns.
+// roster, or until ctx ends. Deliver may be called before Join returns. Every Join, failed or not, is ended by one Leave.
 func (h *Hub) Join(ctx context.Context, sub *Subscription, l Listener, m Member, roster bool) error {
 	t := h.hold(m.Topic)
+	sub.listener, sub.topic, sub.roster = l, t, roster
 	// Both are asked for at once; the channel takes both answers even if nobody waits for them.
 	answers := make(chan error, 2)
 	done := func(err error) { answers <- err }
@@ -48,42 +50,36 @@ func (h *Hub) Join(ctx context.Context, sub *Subscription, l Listener, m Member,
 		wait++
 		h.cfg.Roster.Add(m, done)
 	}
-	var err error
 	for range wait {
 		select {
-		case e := <-answers:
-			if e != nil {
-				err = e
+		case err := <-answers:
+			if err != nil {
+				return err
 			}
 		case <-ctx.Done():
-			err = context.Cause(ctx)
-		}
-		if err != nil {
-			if roster {
-				h.cfg.Roster.Remove(m)
-			}
-			h.release(t, nil)
-			return err
+			return context.Cause(ctx)
 		}
 	}
-	sub.listener, sub.roster = l, roster
 	h.mu.Lock()
-	sub.shard = t.place(h)
-	sub.shard.live++
+	s := t.place(h)
+	s.live++
 	h.mu.Unlock()
+	sub.shard = s
 	h.metrics.members.Inc()
-	sub.shard.worker.put(sub.shard, op{kind: opAdd, sub: sub})
+	s.worker.put(s, op{kind: opAdd, sub: sub})
 	return nil
 }
 
-// Leave ends what Join began. It does not block. The listener may get a delivery that is under way.
+// Leave ends what Join began. It does not block. The listener may still get a delivery that is under way.
 func (h *Hub) Leave(sub *Subscription, m Member) {
-	h.metrics.members.Dec()
-	sub.shard.worker.put(sub.shard, op{kind: opRemove, sub: sub})
+	if sub.shard != nil {
+		h.metrics.members.Dec()
+		sub.shard.worker.put(sub.shard, op{kind: opRemove, sub: sub})
+	}
 	if sub.roster {
 		h.cfg.Roster.Remove(m)
 	}
-	h.release(sub.shard.topic, sub.shard)
+	h.release(sub.topic, sub.shard)
 }
 
 // hold returns the topic called name, with one reference more.

@@ -132,7 +132,7 @@ func (w *worker) serve(s *shard) {
 	for i := 0; i < len(ops); {
 		switch o := ops[i]; o.kind {
 		case opAdd:
-			o.sub.index = len(s.members)
+			o.sub.index = int32(len(s.members))
 			s.members = append(s.members, o.sub)
 			i++
 		case opRemove:

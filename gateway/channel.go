@@ -1,0 +1,131 @@
+package gateway
+
+import (
+	"encoding/json"
+
+	"roost/auth"
+	"roost/hub"
+	"roost/phoenix"
+)
+
+// channel is one join of one topic on one connection.
+type channel struct {
+	sub       hub.Subscription
+	conn      *conn
+	rule      *auth.Rule
+	topic     string
+	joinRef   phoenix.Ref // as the client sent it, maybe null
+	ref       phoenix.Ref // of the join; what is pushed carries it if joinRef is null
+	assigns   json.RawMessage
+	reason    auth.Reason // why it ended
+	state     channelState
+	announced bool // it should be in the roster
+}
+
+type channelState uint8
+
+const (
+	joining channelState = iota // the join is not answered yet
+	joined
+	ended
+)
+
+var _ hub.Listener = (*channel)(nil)
+
+// member returns the channel's entry in the roster.
+func (ch *channel) member() hub.Member {
+	return hub.Member{Topic: ch.topic, Connection: ch.conn.client.Connection, JoinRef: ch.joinRef.JSON()}
+}
+
+// Connection implements [hub.Listener].
+func (ch *channel) Connection() string { return ch.conn.client.Connection }
+
+// Deliver implements [hub.Listener]. Until the join reply is sent the gate is closed.
+func (ch *channel) Deliver(b *hub.Batch) {
+	c := ch.conn
+	frames := b.Encode(c.enc)
+	c.mu.Lock()
+	if ch.state == joined {
+		c.put(frames)
+	}
+	c.unlock()
+}
+
+// End implements [hub.Listener].
+func (ch *channel) End(crash bool) {
+	c := ch.conn
+	c.mu.Lock()
+	defer c.unlock()
+	c.kick(ch, crash, auth.ReasonKicked)
+}
+
+// kick ends a joined channel from this side and tells the client. The caller holds mu.
+func (c *conn) kick(ch *channel, crash bool, reason auth.Reason) {
+	if ch.state != joined {
+		return
+	}
+	c.drop(ch, reason)
+	c.put(c.enc.farewell(ch.joinRef, ch.topic, crash))
+	if l := c.line(ch.topic); l != nil {
+		l.cancel(reason)
+	}
+}
+
+// drop takes ch off the connection. The caller holds mu.
+func (c *conn) drop(ch *channel, reason auth.Reason) {
+	for i, other := range c.channels {
+		if other == ch {
+			c.channels[i] = c.channels[len(c.channels)-1]
+			c.channels[len(c.channels)-1] = nil
+			c.channels = c.channels[:len(c.channels)-1]
+			break
+		}
+	}
+	c.end(ch, reason)
+}
+
+// end ends ch. One that is still joining is cleaned up by the goroutine that joins it. The caller holds mu.
+func (c *conn) end(ch *channel, reason auth.Reason) {
+	was := ch.state
+	ch.state, ch.reason = ended, reason
+	if was == joined {
+		ch.announced = false
+		c.gw.cfg.Hub.Leave(&ch.sub, ch.member())
+		c.notices = append(c.notices, ch)
+	}
+}
+
+// leave answers phx_leave. The caller holds mu.
+func (c *conn) leave(m *phoenix.Message) {
+	ch := c.find(m.Topic)
+	switch {
+	case ch == nil:
+		c.put(c.enc.reply(m.JoinRef, m.Ref, m.Topic, phoenix.StatusOK, nil))
+	case m.JoinRef != "" && !m.JoinRef.Equal(ch.joinRef):
+		c.gw.metrics.stale.Inc()
+	default:
+		c.drop(ch, auth.ReasonLeft)
+		c.put(c.enc.reply(ch.joinRef.Or(ch.ref), m.Ref, m.Topic, phoenix.StatusOK, nil))
+		c.put(c.enc.farewell(ch.joinRef, ch.topic, false))
+	}
+}
+
+// accept returns the channel that m is for, or answers m and returns nil. The caller holds mu.
+func (c *conn) accept(m *phoenix.Message) *channel {
+	ch := c.find(m.Topic)
+	switch {
+	case ch == nil:
+		c.unmatched(m)
+	case m.JoinRef != "" && !m.JoinRef.Equal(ch.joinRef):
+		c.gw.metrics.stale.Inc()
+	case m.NoEvent:
+		c.refuse(ch.joinRef.Or(ch.ref), m, "event is not a string")
+	case len(m.Event) > maxNameSize:
+		c.refuse(ch.joinRef.Or(ch.ref), m, "event too long")
+	case ch.rule.Push == auth.PushDeny:
+		c.refuse(ch.joinRef.Or(ch.ref), m, "forbidden")
+	default:
+		return ch
+	}
+	return nil
+}

@@ -1,0 +1,177 @@
+package gateway
+
+import (
+	"sync"
+	"sync/atomic"
+
+	"roost/auth"
+	"roost/hub"
+	"roost/phoenix"
+)
+
+// conn is one connection: its channels, the work waiting for them, and the order of what is sent. A transport embeds it
+// and gives it an outbox.
+type conn struct {
+	gw     *Gateway
+	client *auth.Client
+	enc    *encoding
+	out    outbox
+
+	index int          // in Gateway.conns; guarded by Gateway.mu
+	heard atomic.Int64 // when the client was last heard, by Gateway.clock
+
+	mu       sync.Mutex
+	channels []*channel // joined, or being joined: one per topic
+	lines    []*line    // topics with work under way
+	inbox    int        // bytes of messages waiting in lines
+	closed   bool
+	overflow bool        // the outbox was too full for a frame
+	reason   auth.Reason // why it was closed
+	notices  []*channel  // ended; the backend is told at unlock
+}
+
+// An outbox holds what waits to be sent to one connection. Its methods are called with conn.mu held and do not block.
+type outbox interface {
+	// put queues frames, or returns false if there is no room. It does not change or keep them once they are sent.
+	put(frames []byte) bool
+	// finish closes the connection with code, behind what is queued; at once if code is closeNone.
+	finish(code uint16)
+}
+
+var _ hub.Peer = (*conn)(nil)
+
+// put queues frames of this connection. The caller holds mu and releases it by unlock.
+func (c *conn) put(frames []byte) {
+	if len(frames) > 0 && !c.closed && !c.overflow && !c.out.put(frames) {
+		c.overflow = true
+	}
+}
+
+// unlock releases mu and does what could not be done under it.
+func (c *conn) unlock() {
+	ended, slow := c.notices, c.overflow && !c.closed
+	c.notices = nil
+	c.mu.Unlock()
+	for _, ch := range ended {
+		c.gw.notify(ch)
+	}
+	if slow {
+		c.gw.metrics.slow.Inc()
+		c.close(closeTryLater, auth.ReasonSlow)
+	}
+}
+
+// find returns the channel of topic, or nil. The caller holds mu.
+func (c *conn) find(topic string) *channel {
+	for _, ch := range c.channels {
+		if ch.topic == topic {
+			return ch
+		}
+	}
+	return nil
+}
+
+// receive takes one message of the client.
+func (c *conn) receive(binary bool, body []byte) violation {
+	c.gw.metrics.received(len(body))
+	m, err := c.enc.version.Decode(body, binary)
+	if err != nil {
+		return closeInternalError
+	}
+	c.mu.Lock()
+	defer c.unlock()
+	switch {
+	case c.closed:
+	case m.IsHeartbeat():
+		c.put(c.enc.reply("", m.Ref, phoenix.TopicPhoenix, phoenix.StatusOK, nil))
+	case m.NoTopic != nil:
+		c.unmatched(&m)
+	default:
+		c.dispatch(&m)
+	}
+	return 0
+}
+
+// dispatch does at once what can be done at once, and puts the rest into the topic's line. The caller holds mu.
+func (c *conn) dispatch(m *phoenix.Message) {
+	if l := c.line(m.Topic); l != nil {
+		c.enqueue(l, m)
+		return
+	}
+	switch m.Event {
+	case phoenix.EventLeave:
+		c.leave(m)
+	case phoenix.EventJoin:
+		c.enqueue(nil, m)
+	default:
+		if c.accept(m) != nil {
+			c.enqueue(nil, m)
+		}
+	}
+}
+
+// unmatched answers a message whose topic is not there. The caller holds mu.
+func (c *conn) unmatched(m *phoenix.Message) {
+	c.gw.metrics.unmatched.Inc()
+	c.put(c.enc.unmatched(m))
+}
+
+// refuse answers m with an error. The caller holds mu.
+func (c *conn) refuse(joinRef phoenix.Ref, m *phoenix.Message, reason string) {
+	c.put(c.enc.reply(joinRef, m.Ref, m.Topic, phoenix.StatusError, []byte(`{"reason":"`+reason+`"}`)))
+}
+
+// close ends the connection, once: its channels, its work, and its place in the gateway. It does not block.
+func (c *conn) close(code uint16, reason auth.Reason) {
+	c.mu.Lock()
+	if c.closed {
+		c.mu.Unlock()
+		return
+	}
+	for _, ch := range c.channels {
+		c.end(ch, reason)
+	}
+	c.closed, c.reason, c.channels = true, reason, nil
+	for _, l := range c.lines {
+		l.cancel(reason)
+	}
+	c.out.finish(code)
+	c.unlock()
+	c.gw.forget(c, code, reason)
+}
+
+// Connection implements [hub.Peer].
+func (c *conn) Connection() string { return c.client.Connection }
+
+// Disconnect implements [hub.Peer].
+func (c *conn) Disconnect() { c.close(closeGoingAway, auth.ReasonDisconnected) }
+
+// Push implements [hub.Peer].
+func (c *conn) Push(topic, event string, payload []byte, binary bool) {
+	c.mu.Lock()
+	defer c.unlock()
+	if ch := c.find(topic); ch != nil && ch.state == joined {
+		c.put(c.enc.push(ch.joinRef.Or(ch.ref), "", topic, event, payload, binary))
+	}
+}
+
+// EndChannel implements [hub.Peer].
+func (c *conn) EndChannel(topic string, crash bool) {
+	c.mu.Lock()
+	defer c.unlock()
+	if ch := c.find(topic); ch != nil {
+		c.kick(ch, crash, auth.ReasonKicked)
+	}
+}
+
+// Members implements [hub.Peer].
+func (c *conn) Members(yield func(hub.Member) bool) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for _, ch := range c.channels {
+		if ch.announced && !yield(ch.member()) {
+			return false
+		}
+	}
+	return true
+}

@@ -1,0 +1,15 @@
+//go:build !unix
+
+package gateway
+
+import (
+	"net"
+	"syscall"
+)
+
+// rawConn finds no sockets on this system, so all connections take the ordinary path.
+func rawConn(net.Conn) (syscall.RawConn, int) { return nil, 0 }
+
+func readFD(uintptr, []byte) (int, error) { return 0, syscall.EINVAL }
+
+func writeFD(int, []byte) (int, error) { return 0, syscall.EINVAL }

@@ -1,0 +1,210 @@
+package gateway
+
+import (
+	"encoding/base64"
+	"encoding/json"
+	"errors"
+	"net"
+	"net/http"
+	"slices"
+	"strconv"
+	"strings"
+	"unicode/utf8"
+
+	"roost/auth"
+	"roost/internal/rawjson"
+	"roost/phoenix"
+)
+
+// rejection is an answer that ends a handshake.
+type rejection struct {
+	status int
+	body   string
+	reason string // for the metric
+}
+
+func (r *rejection) Error() string { return r.reason }
+
+// offer is what a handshake says, once it has been checked.
+type offer struct {
+	version     phoenix.Version
+	subprotocol string // to be echoed, or ""
+	client      *auth.Client
+}
+
+// check goes through a handshake in the order of Phoenix: method, origin, token, subprotocol, vsn. Then comes what the
+// backend says.
+func (g *Gateway) check(r *http.Request, vars []string, transport string) (*offer, error) {
+	if r.Method != http.MethodGet {
+		return nil, &rejection{status: http.StatusBadRequest, reason: "method"}
+	}
+	if !g.cfg.Origins.allow(r) {
+		g.cfg.Logger.Warn("origin refused", "origin", r.Header.Get("Origin"), "host", r.Host, "allowed", g.cfg.Origins.String(), "setting", "ROOST_CHECK_ORIGIN")
+		return nil, &rejection{status: http.StatusForbidden, reason: "origin"}
+	}
+	var o offer
+	token, err := g.protocols(r, &o)
+	if err != nil {
+		return nil, err
+	}
+	query, err := decodeQuery(r.URL.RawQuery)
+	if err != nil {
+		return nil, &rejection{http.StatusBadRequest, "malformed query", "query"}
+	}
+	for i := 0; i < len(vars); i += 2 {
+		query.set(vars[i], &params{kind: paramText, text: vars[i+1]})
+	}
+	vsn, isText, found := query.string("vsn")
+	if !found {
+		vsn, isText = "1.0.0", true
+	}
+	var known bool
+	if o.version, known = phoenix.ParseVersion(vsn); !isText || !known {
+		return nil, &rejection{status: http.StatusForbidden, reason: "vsn"}
+	}
+	o.client = &auth.Client{
+		Connection: g.newConnection(),
+		Transport:  transport,
+		VSN:        vsn,
+		RemoteIP:   remoteIP(r),
+		Params:     query.appendJSON(nil),
+		Headers:    g.headers(r),
+		AuthToken:  token,
+		Assigns:    noAssigns,
+	}
+	return &o, nil
+}
+
+var noAssigns = json.RawMessage(`{}`)
+
+// connect asks the backend whether the connection may be.
+func (g *Gateway) connect(r *http.Request, o *offer) error {
+	if g.cfg.Backend == nil {
+		return nil
+	}
+	answer, err := g.cfg.Backend.Connect(r.Context(), o.client)
+	var refusal *auth.Refusal
+	switch {
+	case errors.As(err, &refusal):
+		return &rejection{refusal.Code, refusalBody(refusal.Response), "refused"}
+	case err != nil || answer == nil:
+		g.cfg.Logger.Warn("connect failed", "connection", o.client.Connection, "err", err)
+		return &rejection{status: http.StatusServiceUnavailable, reason: "backend"}
+	}
+	o.client.ID = answer.ID
+	if answer.Assigns != nil {
+		o.client.Assigns = answer.Assigns
+	}
+	return nil
+}
+
+// refusalBody returns a JSON string as its text, and all else as it is.
+func refusalBody(response []byte) string {
+	if text, err := rawjson.Unquote(response); err == nil {
+		return string(text)
+	}
+	return string(response)
+}
+
+// reject answers a handshake that goes no further.
+func (g *Gateway) reject(w http.ResponseWriter, err error) {
+	var no *rejection
+	if !errors.As(err, &no) {
+		no = &rejection{status: http.StatusInternalServerError, reason: "error"}
+	}
+	g.metrics.rejected.WithLabelValues(no.reason).Inc()
+	if no.status == http.StatusServiceUnavailable {
+		w.Header().Set("Retry-After", strconv.Itoa(1))
+	}
+	switch {
+	case no.body == "":
+	case rawjson.Valid([]byte(no.body)):
+		w.Header().Set("Content-Type", "application/json")
+	default:
+		w.Header().Set("Content-Type", "text/plain; charset=utf-8")
+	}
+	w.WriteHeader(no.status)
+	_, _ = w.Write([]byte(no.body))
+}
+
+// tokenPrefix marks the subprotocol that carries phoenix.js's authToken.
+const tokenPrefix = "base64url.bearer.phx."
+
+// protocols reads Sec-WebSocket-Protocol: it picks the subprotocol to echo and returns the auth token, if there is one.
+func (g *Gateway) protocols(r *http.Request, o *offer) (token *string, err error) {
+	var offered []string
+	tokens := 0
+	for _, line := range r.Header.Values("Sec-Websocket-Protocol") {
+		for name := range strings.SplitSeq(line, ",") {
+			name = strings.TrimSpace(name)
+			encoded, isToken := strings.CutPrefix(name, tokenPrefix)
+			if !isToken {
+				offered = append(offered, name)
+				continue
+			}
+			text, err := decodeToken(encoded)
+			if err != nil {
+				return nil, &rejection{status: http.StatusForbidden, reason: "token"}
+			}
+			token = &text
+			tokens++
+		}
+	}
+	if tokens > 1 {
+		token = nil // as Phoenix: neither counts
+	}
+	if len(offered) == 0 {
+		return token, nil
+	}
+	if slices.Contains(offered, "phoenix") {
+		o.subprotocol = "phoenix"
+		return token, nil
+	}
+	for _, name := range g.cfg.Subprotocols {
+		if slices.Contains(offered, name) {
+			o.subprotocol = name
+			return token, nil
+		}
+	}
+	return nil, &rejection{status: http.StatusForbidden, reason: "subprotocol"}
+}
+
+// decodeToken reads base64 in either alphabet, padded or not. The prefix says base64url; phoenix.js writes the other.
+func decodeToken(s string) (string, error) {
+	s = strings.NewReplacer("-", "+", "_", "/").Replace(strings.TrimRight(s, "="))
+	text, err := base64.RawStdEncoding.DecodeString(s)
+	if err != nil || !utf8.Valid(text) {
+		return "", errors.New("gateway: malformed auth token")
+	}
+	return string(text), nil
+}
+
+// headers returns the request headers that the backend sees, as a JSON object.
+func (g *Gateway) headers(r *http.Request) json.RawMessage {
+	if len(g.cfg.ConnectHeaders) == 0 {
+		return noAssigns
+	}
+	out := []byte{'{'}
+	for _, name := range g.cfg.ConnectHeaders {
+		values := r.Header.Values(name)
+		if len(values) == 0 {
+			continue
+		}
+		if len(out) > 1 {
+			out = append(out, ',')
+		}
+		out = rawjson.AppendString(out, strings.ToLower(name))
+		out = append(out, ':')
+		out = rawjson.AppendString(out, strings.ToValidUTF8(strings.Join(values, ", "), "\ufffd"))
+	}
+	return append(out, '}')
+}
+
+// remoteIP returns the address of the peer.
+func remoteIP(r *http.Request) string {
+	host, _, err := net.SplitHostPort(r.RemoteAddr)
+	if err != nil {
+		return r.RemoteAddr
+	}
+	return host
+}

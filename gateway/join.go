@@ -1,0 +1,212 @@
+package gateway
+
+import (
+	"context"
+	"errors"
+
+	"roost/auth"
+	"roost/hub"
+	"roost/phoenix"
+)
+
+// maxNameSize is the longest topic that can be joined, and the longest event that can be pushed, in bytes.
+const maxNameSize = 1024
+
+// join does one phx_join, from the old channel's end to what follows the reply. It blocks while the backend and the hub
+// are asked.
+func (c *conn) join(ctx context.Context, m *phoenix.Message) {
+	ch, farewell := c.reserve(m)
+	if ch == nil {
+		return
+	}
+	answer, err := c.authorise(ctx, ch, m)
+	if err != nil {
+		c.joinFailed(ctx, ch, m, farewell, err)
+		return
+	}
+	if answer.Status != phoenix.StatusOK {
+		c.joinFailed(ctx, ch, m, farewell, &auth.Refusal{Response: answer.Response, Binary: answer.Binary})
+		return
+	}
+	if err = c.enter(ctx, ch); err != nil {
+		c.undo(ctx, ch)
+		c.joinFailed(ctx, ch, m, farewell, err)
+		return
+	}
+	if c.open(ctx, ch, m, answer, farewell) {
+		c.broadcast(ctx, ch, answer.Broadcasts, false)
+	}
+}
+
+// reserve makes a place for the new channel, which ends the one before it, or answers m and returns nil. farewell is the
+// old channel's phx_close: it is sent behind the reply to m.
+func (c *conn) reserve(m *phoenix.Message) (ch *channel, farewell []byte) {
+	c.mu.Lock()
+	defer c.unlock()
+	if c.closed {
+		return nil, nil
+	}
+	rule := c.gw.cfg.Rules.Match(m.Topic)
+	if old := c.find(m.Topic); old != nil {
+		farewell = c.enc.farewell(old.joinRef, old.topic, false)
+		c.drop(old, auth.ReasonDuplicateJoin)
+	}
+	var result string
+	switch {
+	case rule == nil:
+		result = "unmatched"
+		c.unmatched(m)
+	case len(m.Topic) > maxNameSize:
+		result = "refused"
+		c.refuse(m.JoinRef, m, "topic too long")
+	case len(c.channels) >= c.gw.cfg.MaxChannels:
+		result = "too_many"
+		c.gw.metrics.limited.WithLabelValues("channels").Inc()
+		c.refuse(m.JoinRef, m, "too many channels joined")
+	case rule.Join == auth.JoinDeny:
+		result = "refused"
+		c.refuse(m.JoinRef, m, "forbidden")
+	default:
+		ch = &channel{conn: c, rule: rule, topic: m.Topic, joinRef: m.JoinRef, ref: m.Ref, assigns: c.client.Assigns}
+		c.channels = append(c.channels, ch)
+		return ch, farewell
+	}
+	c.gw.metrics.joins.WithLabelValues(result).Inc()
+	c.put(farewell)
+	return nil, nil
+}
+
+// authorise asks whoever decides on the join.
+func (c *conn) authorise(ctx context.Context, ch *channel, m *phoenix.Message) (*auth.Answer, error) {
+	if ch.rule.Join == auth.JoinAllow {
+		return &auth.Answer{Status: phoenix.StatusOK}, nil
+	}
+	answer, err := c.gw.cfg.Backend.Join(ctx, &auth.JoinRequest{
+		Client: c.client, Topic: m.Topic, JoinRef: m.JoinRef, Ref: m.Ref, Payload: m.Payload, Binary: m.Binary, Assigns: ch.assigns,
+	})
+	if err == nil && answer == nil {
+		err = errNoAnswer
+	}
+	return answer, err
+}
+
+var errNoAnswer = errors.New("gateway: the backend answered nothing")
+
+// enter makes ch a member. What it began is ended by undo or by end.
+func (c *conn) enter(ctx context.Context, ch *channel) error {
+	c.mu.Lock()
+	ch.announced = ch.rule.Members
+	c.mu.Unlock()
+	ctx, cancel := context.WithTimeout(ctx, c.gw.cfg.CallTimeout)
+	defer cancel()
+	return c.gw.cfg.Hub.Join(ctx, &ch.sub, ch, ch.member(), ch.rule.Members)
+}
+
+// undo takes back what the backend and the hub did for a join that did not come to be.
+func (c *conn) undo(ctx context.Context, ch *channel) {
+	c.mu.Lock()
+	ch.announced = false
+	if ch.state == joining {
+		ch.reason = auth.ReasonError
+		var why cancelled
+		if errors.As(context.Cause(ctx), &why) {
+			ch.reason = auth.Reason(why)
+		}
+	}
+	c.gw.cfg.Hub.Leave(&ch.sub, ch.member())
+	c.mu.Unlock()
+	if ch.rule.Join == auth.JoinWebhook {
+		c.gw.notify(ch)
+	}
+}
+
+// open answers the join and opens the channel's gate, unless the join was cancelled meanwhile.
+func (c *conn) open(ctx context.Context, ch *channel, m *phoenix.Message, answer *auth.Answer, farewell []byte) bool {
+	c.mu.Lock()
+	if ctx.Err() != nil || ch.state != joining {
+		c.mu.Unlock()
+		c.undo(ctx, ch)
+		c.joinFailed(ctx, ch, m, farewell, context.Cause(ctx))
+		return false
+	}
+	ch.state = joined
+	if answer.Assigns != nil {
+		ch.assigns = answer.Assigns
+	}
+	c.gw.metrics.joins.WithLabelValues("ok").Inc()
+	c.reply(m.JoinRef, m, phoenix.StatusOK, answer.Response, answer.Binary)
+	c.put(farewell)
+	c.pushes(ch, answer.Pushes)
+	c.unlock()
+	return true
+}
+
+// joinFailed gives the place back and answers m, unless the client left or joined again meanwhile.
+func (c *conn) joinFailed(ctx context.Context, ch *channel, m *phoenix.Message, farewell []byte, err error) {
+	c.mu.Lock()
+	defer c.unlock()
+	if ch.state == joining {
+		c.drop(ch, auth.ReasonError)
+	}
+	var why cancelled
+	var refusal *auth.Refusal
+	switch {
+	case errors.As(context.Cause(ctx), &why):
+		c.gw.metrics.joins.WithLabelValues("cancelled").Inc()
+	case errors.As(err, &refusal):
+		c.gw.metrics.joins.WithLabelValues("refused").Inc()
+		c.reply(m.JoinRef, m, phoenix.StatusError, refusal.Reply(), refusal.Binary)
+	default:
+		c.gw.metrics.joins.WithLabelValues("crashed").Inc()
+		c.gw.cfg.Logger.Warn("join crashed", "connection", c.client.Connection, "topic", m.Topic, "err", err)
+		c.refuse(m.JoinRef, m, "join crashed")
+	}
+	c.put(farewell)
+}
+
+// reply answers m with JSON or data. The caller holds mu.
+func (c *conn) reply(joinRef phoenix.Ref, m *phoenix.Message, status string, response []byte, binary bool) {
+	if binary {
+		c.put(c.enc.binaryReply(joinRef, m.Ref, m.Topic, status, response))
+		return
+	}
+	c.put(c.enc.reply(joinRef, m.Ref, m.Topic, status, response))
+}
+
+// pushes sends events to ch only. The caller holds mu.
+func (c *conn) pushes(ch *channel, pushes []auth.Push) {
+	for i := range pushes {
+		p := &pushes[i]
+		c.put(c.enc.push(ch.joinRef.Or(ch.ref), p.Ref, ch.topic, p.Event, p.Payload, p.Binary))
+	}
+}
+
+// broadcast publishes what a backend's answer says, in order. With wait, it returns when the last one that this channel
+// gets has passed it.
+func (c *conn) broadcast(ctx context.Context, ch *channel, list []auth.Broadcast, wait bool) {
+	last := -1
+	for i, b := range list {
+		if wait && !b.From && (b.Topic == "" || b.Topic == ch.topic) {
+			last = i
+		}
+	}
+	ctx, cancel := context.WithTimeout(ctx, c.gw.cfg.CallTimeout)
+	defer cancel()
+	for i, b := range list {
+		out := hub.Broadcast{Topic: b.Topic, Event: b.Event, Payload: b.Payload, Binary: b.Binary}
+		if out.Topic == "" {
+			out.Topic = ch.topic
+		}
+		if b.From {
+			out.Except = c.client.Connection
+		}
+		var self *hub.Subscription
+		if i == last {
+			self = &ch.sub
+		}
+		if err := c.gw.cfg.Hub.Publish(ctx, out, self); err != nil {
+			c.gw.metrics.undeliverable.WithLabelValues("publish_failed").Inc()
+			c.gw.cfg.Logger.Warn("broadcast failed", "connection", c.client.Connection, "topic", out.Topic, "event", out.Event, "err", err)
+		}
+	}
+}

@@ -1,0 +1,156 @@
+package gateway
+
+import (
+	"context"
+	"slices"
+	"time"
+
+	"roost/auth"
+	"roost/phoenix"
+)
+
+// grace is how long a leave or a join waits for what the client sent before it to the same topic, so that a push right
+// before a leave arrives. After that, what is under way is cancelled and what waits is skipped.
+const grace = 100 * time.Millisecond
+
+// line is the work of one topic on one connection: one job at a time, in the order of arrival. It exists only while
+// there is work.
+type line struct {
+	topic   string
+	jobs    []job
+	joinRef phoenix.Ref // of the newest join in it, or of the channel it began with
+
+	number  int // of the newest job
+	current int // of the job under way
+	cutAt   int // of the newest leave or join: what stands before it is cut when the grace is over
+	cut     int // calls before this number are skipped
+	reason  auth.Reason
+	hurry   *time.Timer
+	stop    context.CancelCauseFunc // ends the job under way
+}
+
+// job is a message that waits.
+type job struct {
+	m      phoenix.Message
+	number int
+	size   int
+}
+
+// cancelled is why a call was cancelled.
+type cancelled auth.Reason
+
+func (c cancelled) Error() string { return "cancelled: " + string(c) }
+
+// cancel ends the job under way.
+func (l *line) cancel(reason auth.Reason) {
+	if l.stop != nil {
+		l.stop(cancelled(reason))
+	}
+}
+
+// line returns the line of topic, or nil. The caller holds mu.
+func (c *conn) line(topic string) *line {
+	for _, l := range c.lines {
+		if l.topic == topic {
+			return l
+		}
+	}
+	return nil
+}
+
+// enqueue puts m into l, which is begun if it is nil. The caller holds mu.
+func (c *conn) enqueue(l *line, m *phoenix.Message) {
+	ending := m.Event == phoenix.EventJoin || m.Event == phoenix.EventLeave
+	size := 128 + len(m.Topic) + len(m.Event) + len(m.Payload)
+	if m.Event != phoenix.EventLeave && c.inbox > 0 && c.inbox+size > c.gw.cfg.InboxLimit {
+		c.gw.metrics.limited.WithLabelValues("inbox").Inc()
+		c.refuse(m.JoinRef, m, "too many messages waiting")
+		return
+	}
+	begin := l == nil
+	if begin {
+		l = &line{topic: m.Topic}
+		if ch := c.find(m.Topic); ch != nil {
+			l.joinRef = ch.joinRef
+		}
+		c.lines = append(c.lines, l)
+	}
+	l.number++
+	j := job{m: *m, number: l.number, size: size}
+	j.m.Payload = slices.Clone(m.Payload) // the frame's memory is used again
+	if j.m.Payload == nil {
+		j.m.Payload = []byte{}
+	}
+	l.jobs = append(l.jobs, j)
+	c.inbox += size
+	if begin {
+		if m.Event == phoenix.EventJoin {
+			l.joinRef = m.JoinRef
+		}
+		c.gw.work.Go(func() { c.work(l) })
+		return
+	}
+	if ending && (m.Event == phoenix.EventJoin || m.JoinRef == "" || m.JoinRef.Equal(l.joinRef)) {
+		l.reason = auth.ReasonLeft
+		if m.Event == phoenix.EventJoin {
+			l.joinRef, l.reason = m.JoinRef, auth.ReasonDuplicateJoin
+		}
+		l.cutAt = j.number
+		if l.hurry == nil {
+			l.hurry = time.AfterFunc(grace, func() { c.hurry(l) })
+		}
+	}
+}
+
+// hurry cuts what a leave or join has waited for long enough.
+func (c *conn) hurry(l *line) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	l.hurry, l.cut = nil, l.cutAt
+	if l.current < l.cut {
+		l.cancel(l.reason)
+	}
+}
+
+// work does the jobs of l until there are none.
+func (c *conn) work(l *line) {
+	c.mu.Lock()
+	for len(l.jobs) > 0 && !c.closed {
+		j := l.jobs[0]
+		l.jobs[0] = job{}
+		l.jobs = l.jobs[1:]
+		c.inbox -= j.size
+		l.current = j.number
+		if j.m.Event == phoenix.EventLeave {
+			c.leave(&j.m)
+			continue
+		}
+		if j.number < l.cut {
+			continue
+		}
+		ctx, stop := context.WithCancelCause(context.Background())
+		l.stop = stop
+		c.unlock()
+		if j.m.Event == phoenix.EventJoin {
+			c.join(ctx, &j.m)
+		} else {
+			c.push(ctx, &j.m)
+		}
+		stop(nil)
+		c.mu.Lock()
+		l.stop = nil
+	}
+	if l.hurry != nil {
+		l.hurry.Stop()
+	}
+	if i := slices.Index(c.lines, l); i >= 0 {
+		c.lines = slices.Delete(c.lines, i, i+1)
+	}
+	if len(c.lines) == 0 {
+		c.lines = nil
+	}
+	for _, j := range l.jobs { // the connection was closed
+		c.inbox -= j.size
+	}
+	c.unlock()
+}

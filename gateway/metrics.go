@@ -1,0 +1,54 @@
+package gateway
+
+import "github.com/prometheus/client_golang/prometheus"
+
+// metrics are the gateway's, described in docs/metrics.md.
+type metrics struct {
+	connections   *prometheus.GaugeVec
+	accepted      *prometheus.CounterVec
+	rejected      *prometheus.CounterVec
+	closed        *prometheus.CounterVec
+	joins         *prometheus.CounterVec
+	messages      prometheus.Counter
+	bytes         prometheus.Counter
+	stale         prometheus.Counter
+	unmatched     prometheus.Counter
+	slow          prometheus.Counter
+	limited       *prometheus.CounterVec
+	undeliverable *prometheus.CounterVec
+}
+
+func newMetrics(r prometheus.Registerer) *metrics {
+	counter := func(name, help string) prometheus.Counter {
+		return prometheus.NewCounter(prometheus.CounterOpts{Name: name, Help: help})
+	}
+	vec := func(name, help string, labels ...string) *prometheus.CounterVec {
+		return prometheus.NewCounterVec(prometheus.CounterOpts{Name: name, Help: help}, labels)
+	}
+	m := &metrics{
+		connections: prometheus.NewGaugeVec(prometheus.GaugeOpts{
+			Name: "roost_connections", Help: "Connections, by transport and major version of the serializer.",
+		}, []string{"transport", "vsn"}),
+		accepted:      vec("roost_connections_accepted_total", "Connections accepted, by transport.", "transport"),
+		rejected:      vec("roost_connections_rejected_total", "Handshakes refused, by reason.", "reason"),
+		closed:        vec("roost_connections_closed_total", "Connections closed, by close code (0: none was sent) and reason.", "code", "reason"),
+		joins:         vec("roost_joins_total", "Joins, by result.", "result"),
+		messages:      counter("roost_messages_received_total", "Messages from clients."),
+		bytes:         counter("roost_bytes_received_total", "Bytes of messages from clients."),
+		stale:         counter("roost_messages_stale_total", "Messages dropped because their join_ref is not the channel's."),
+		unmatched:     counter("roost_messages_unmatched_total", "Messages answered with unmatched topic."),
+		slow:          counter("roost_slow_clients_total", "Connections closed with 1013 because the client did not read."),
+		limited:       vec("roost_limited_total", "Messages refused by a limit, by kind.", "kind"),
+		undeliverable: vec("roost_undeliverable_total", "Messages that could not be sent, by reason.", "reason"),
+	}
+	if r != nil {
+		r.MustRegister(m.connections, m.accepted, m.rejected, m.closed, m.joins, m.messages, m.bytes, m.stale, m.unmatched, m.slow, m.limited, m.undeliverable)
+	}
+	return m
+}
+
+// received counts one message.
+func (m *metrics) received(bytes int) {
+	m.messages.Inc()
+	m.bytes.Add(float64(bytes))
+}

@@ -1,0 +1,172 @@
+package gateway
+
+import (
+	"encoding/binary"
+	"errors"
+	"io"
+	"net"
+	"os"
+	"sync"
+	"syscall"
+	"time"
+	"unicode/utf8"
+
+	"roost/auth"
+)
+
+// closeTimeout is how long a client has to answer a close frame.
+const closeTimeout = 2 * time.Second
+
+// socket is a connection over a WebSocket. It costs one goroutine, which waits for bytes without holding a buffer, and
+// another only while the client is behind with reading.
+type socket struct {
+	conn
+	nc     net.Conn
+	raw    syscall.RawConn // nil if nc is no plain socket: then reading holds a small buffer, and all writes take the writer
+	fd     int             // of raw; good while gone is false
+	reader frameReader
+
+	// Guarded by conn.mu.
+	queue   [][]byte // what could not be written at once; the first may be the rest of a frame
+	queued  int      // bytes in queue and in the writer's hands
+	writing bool     // the writer runs
+	started bool     // nc is there
+	ending  uint16   // close code that was sent or is to be, or closeNone
+	gone    bool     // nc is closed
+}
+
+var _ outbox = (*socket)(nil)
+
+// start takes the upgraded nc over. It returns at once.
+func (s *socket) start(nc net.Conn, deflate bool) {
+	s.reader.deflate = deflate
+	s.mu.Lock()
+	s.nc, s.started = nc, true
+	s.raw, s.fd = rawConn(nc)
+	go s.read()
+	if s.closed { // while the handshake was under way
+		s.finish(s.ending)
+	}
+	s.unlock()
+}
+
+// read is the connection's goroutine: it takes what the client sends until the connection ends.
+func (s *socket) read() {
+	defer s.hangUp()
+	wait := s.waiter()
+	discard := false // the rest of the stream means nothing
+	for {
+		buf, n, err := wait()
+		done := false
+		if n > 0 && !discard {
+			var v violation
+			s.heard.Store(s.gw.clock.Load())
+			v, done = s.reader.feed((*buf)[:n], s.gw.cfg.MaxMessageSize, s)
+			if v != 0 {
+				s.close(uint16(v), auth.ReasonError)
+				discard, done = true, false
+			}
+		}
+		if buf != nil && s.raw != nil {
+			buffers.Put(buf)
+		}
+		if err != nil || done && s.flushed() {
+			return
+		}
+		discard = discard || done
+	}
+}
+
+// flushed tells whether nothing waits to be written.
+func (s *socket) flushed() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return !s.writing
+}
+
+// buffers are lent to a connection while there is something to read.
+var buffers = sync.Pool{New: func() any { b := make([]byte, 8<<10); return &b }}
+
+// waiter returns a function that blocks until the client sent something. The buffer must be put back.
+func (s *socket) waiter() func() (buf *[]byte, n int, err error) {
+	if s.raw == nil {
+		// The buffer is held while waiting, so it is a small one.
+		own := make([]byte, 1<<10)
+		return func() (*[]byte, int, error) {
+			n, err := s.nc.Read(own)
+			b := own
+			return &b, n, err
+		}
+	}
+	var buf *[]byte
+	var n int
+	var failed error
+	ready := func(fd uintptr) bool {
+		buf = buffers.Get().(*[]byte)
+		n, failed = readFD(fd, *buf)
+		if errors.Is(failed, syscall.EAGAIN) {
+			buffers.Put(buf)
+			buf = nil
+			return false
+		}
+		return true
+	}
+	return func() (*[]byte, int, error) {
+		buf, n, failed = nil, 0, nil
+		if err := s.raw.Read(ready); err != nil {
+			return buf, 0, err
+		}
+		if n <= 0 && failed == nil {
+			failed = io.EOF
+		}
+		return buf, max(n, 0), failed
+	}
+}
+
+// message implements [frameSink].
+func (s *socket) message(binary bool, body []byte) violation { return s.receive(binary, body) }
+
+// control implements [frameSink].
+func (s *socket) control(op byte, body []byte) (violation, bool) {
+	switch op {
+	case opPing:
+		s.mu.Lock()
+		s.put(controlFrame(opPong, body))
+		s.unlock()
+	case opClose:
+		code := uint16(closeNoStatus)
+		if len(body) > 0 {
+			if len(body) == 1 {
+				return closeProtocolError, true
+			}
+			if code = binary.BigEndian.Uint16(body); !isCloseCode(code) {
+				return closeProtocolError, true
+			}
+			if !utf8.Valid(body[2:]) {
+				return closeInvalidData, true
+			}
+		}
+		s.close(code, auth.ReasonClosed)
+		return 0, true
+	}
+	return 0, false
+}
+
+// broken ends a connection that could not be written to. The caller holds mu.
+func (s *socket) broken(err error) {
+	s.queue, s.queued = nil, 0
+	if s.ending == closeNone && errors.Is(err, os.ErrDeadlineExceeded) {
+		s.overflow = true // unlock closes it as slow
+	}
+	s.expire(0)
+}
+
+// hangUp closes the network connection and ends what is left. Only the reading goroutine calls it.
+func (s *socket) hangUp() {
+	s.close(closeNone, auth.ReasonClosed)
+	s.mu.Lock()
+	s.gone, s.queue, s.queued = true, nil, 0
+	_ = s.nc.Close() // under mu: nobody may write to the descriptor once it is another's
+	s.mu.Unlock()
+	s.gw.work.Done()
+}

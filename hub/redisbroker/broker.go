@@ -1,0 +1,159 @@
+package redisbroker
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"roost/hub"
+)
+
+// flushTimeout bounds how long what is queued may take to leave when Run ends.
+const flushTimeout = 3 * time.Second
+
+// Config says how a [Broker] behaves. URL and PodID are required.
+type Config struct {
+	// URL names the servers: redis:// or rediss:// (verified TLS), several of them separated by commas for a Cluster,
+	// redis+sentinel://host,host/master?db=0 for Sentinel. User and password are those of the data nodes; Sentinel's own
+	// are parameters, sentinel_username and sentinel_password.
+	URL string
+	// PodID is unique in the cluster. Connection ids begin with it and a dot. It has no spaces.
+	PodID string
+	// Prefix stands in front of every key and channel. Default: "roost:"
+	Prefix string
+	// MaxMessageSize is the largest body that is received, in bytes. Default: 1 MiB
+	MaxMessageSize int
+	// StreamLength is about how many entries the stream of pushes keeps. Default: 100000
+	StreamLength int64
+
+	Logger     *slog.Logger          // Default: slog.Default
+	Registerer prometheus.Registerer // where metrics go. Default: nowhere
+}
+
+func (c Config) withDefaults() (Config, error) {
+	switch {
+	case c.PodID == "":
+		return c, errors.New("redisbroker: Config.PodID is missing")
+	case strings.ContainsFunc(c.PodID, func(r rune) bool { return r <= ' ' || r == 0x7f }):
+		return c, fmt.Errorf("redisbroker: pod id %q has spaces or control characters", c.PodID)
+	case c.MaxMessageSize < 0 || c.StreamLength < 0:
+		return c, errors.New("redisbroker: MaxMessageSize and StreamLength must not be negative")
+	}
+	if c.Prefix == "" {
+		c.Prefix = "roost:"
+	}
+	if c.MaxMessageSize == 0 {
+		c.MaxMessageSize = 1 << 20
+	}
+	if c.StreamLength == 0 {
+		c.StreamLength = 100_000
+	}
+	if c.Logger == nil {
+		c.Logger = slog.Default()
+	}
+	return c, nil
+}
+
+// Broker carries messages, membership and pushes through Redis. All methods may be called by many goroutines at once.
+type Broker struct {
+	client    *client
+	subs      *subscriptions
+	link      *link
+	publisher *publisher
+	roster    *roster
+	appender  *appender
+	running   atomic.Bool
+}
+
+var (
+	_ hub.Broker = (*Broker)(nil)
+	_ hub.Roster = (*Broker)(nil)
+	_ hub.Stream = (*Broker)(nil)
+)
+
+// Open checks cfg and returns a broker that works once Run does. It does not connect. Its errors hold nothing of the URL.
+func Open(cfg Config) (*Broker, error) {
+	cfg, err := cfg.withDefaults()
+	if err != nil {
+		return nil, err
+	}
+	a, err := parseAddress(cfg.URL)
+	if err != nil {
+		return nil, err
+	}
+	m, err := newMetrics(cfg.Registerer)
+	if err != nil {
+		return nil, fmt.Errorf("redisbroker: register metrics: %w", err)
+	}
+	k := keys{prefix: cfg.Prefix, pod: cfg.PodID}
+	c := newClient(a)
+	subs := newSubscriptions(cfg.Prefix, m)
+	r := newRoster(k, c, m, cfg.Logger)
+	return &Broker{
+		client:    c,
+		subs:      subs,
+		link:      &link{keys: k, client: c, subs: subs, limit: cfg.MaxMessageSize, metrics: m, log: cfg.Logger, regained: r.distrust},
+		publisher: newPublisher(k, c, m),
+		roster:    r,
+		appender:  newAppender(k, c, cfg.StreamLength),
+	}, nil
+}
+
+// Run connects, keeps the link and hands what arrives to sink until ctx ends; then it writes what is queued, for 3 s at
+// most, and closes. If sink is a [hub.Census], the roster is made to agree with it at the start and whenever it may not.
+// Run works once; its error is nil when ctx ended.
+func (b *Broker) Run(ctx context.Context, sink hub.Sink) error {
+	if !b.running.CompareAndSwap(false, true) {
+		return errors.New("redisbroker: Run was called twice")
+	}
+	flush, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	defer cancel()
+	census, _ := sink.(hub.Census)
+
+	var parts sync.WaitGroup
+	parts.Go(func() { b.link.run(ctx, sink) })
+	parts.Go(func() { b.publisher.queue.run(flush, b.publisher.send) })
+	parts.Go(func() { b.appender.queue.run(flush, b.appender.send) })
+	parts.Go(func() { b.roster.run(flush, census) })
+
+	<-ctx.Done()
+	defer time.AfterFunc(flushTimeout, cancel).Stop()
+	b.publisher.queue.close()
+	b.appender.queue.close()
+	b.roster.queue.close()
+	parts.Wait()
+	b.subs.close()
+	return b.client.Close()
+}
+
+// Subscribe implements [hub.Broker].
+func (b *Broker) Subscribe(addr hub.Address, done func(error)) { b.subs.subscribe(addr, done) }
+
+// Unsubscribe implements [hub.Broker]. No message of these addresses is handed over once it has returned, except one that
+// is being handed over right then.
+func (b *Broker) Unsubscribe(addrs ...hub.Address) { b.subs.unsubscribe(addrs) }
+
+// Publish implements [hub.Broker]. When done is told nil, Redis has put the message in line for all subscribers; this pod's
+// own sink may get it before or after. Bodies must not be changed until then. At most 100,000 messages and 64 MiB wait;
+// what is more fails with [ErrFull] at once.
+func (b *Broker) Publish(addr hub.Address, body []byte, done func(error)) {
+	b.publisher.publish(addr, body, done)
+}
+
+// Add implements [hub.Roster].
+func (b *Broker) Add(m hub.Member, done func(error)) { b.roster.add(m, done) }
+
+// Remove implements [hub.Roster].
+func (b *Broker) Remove(m hub.Member) { b.roster.remove(m) }
+
+// Append implements [hub.Stream]. At most 100,000 entries and 64 MiB wait; what is more fails with [ErrFull] at once.
+func (b *Broker) Append(ctx context.Context, e hub.StreamEntry) error {
+	return b.appender.append(ctx, e)
+}

@@ -1,0 +1,22 @@
+// Package redisbroker spells the seams of package hub in Redis: publish and subscribe, the membership sets, and the
+// stream of pushes. No other package knows a Redis key or command.
+//
+// # Acknowledged
+// A subscription is confirmed when Redis has acknowledged it on the link that stands now (hubtest: "subscribe ack").
+//
+// # Order
+// Messages reach the sink in Redis's order. Publishes to one address leave in the order of the calls, and are never sent
+// twice (hubtest: "order of publishers").
+//
+// # Loss
+// The link is restored for ever, and all that was subscribed stands again before the sink is told that it is up
+// (TestRedisRestart). A link that is open but silent is replaced (TestRedisStopped).
+//
+// # Bounds
+// No call blocks. What waits for Redis is bounded by number and bytes (TestPublishQueueIsBounded); a message that is too
+// large is thrown away while it is read (TestOversize).
+//
+// # Membership
+// Every entry of a set is also in the index of its pod, before it is in the set and until it is out of it. What could not
+// be written is made good when Redis is back (TestRosterIsReconciled).
+package redisbroker

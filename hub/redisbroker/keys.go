@@ -1,0 +1,41 @@
+package redisbroker
+
+import (
+	"strings"
+
+	"roost/hub"
+)
+
+// keys spells the names of one installation.
+type keys struct {
+	prefix string
+	pod    string
+}
+
+// channel is the publish channel of addr.
+func (k keys) channel(addr hub.Address) string { return k.prefix + string(addr) }
+
+// conns is the pattern of the publish channels of this pod's connections.
+func (k keys) conns() string {
+	return globEscaper.Replace(k.channel(hub.ConnAddress(k.pod+"."))) + "*"
+}
+
+// members is the set of the connections that joined topic.
+func (k keys) members(topic string) string { return k.prefix + "{" + topic + "}:members" }
+
+// index is the hash of all that this pod entered into sets: field by [indexField], value the join ref.
+func (k keys) index() string { return k.prefix + "pod:" + k.pod + ":members" }
+
+// pushes is the stream of what clients push.
+func (k keys) pushes() string { return k.prefix + "pushes" }
+
+// indexField names a member in the index of its pod. Connection ids have no space, topics may.
+func indexField(m hub.Member) string { return m.Connection + " " + m.Topic }
+
+// parseIndexField is the way back from [indexField].
+func parseIndexField(field string) (hub.Member, bool) {
+	connection, topic, ok := strings.Cut(field, " ")
+	return hub.Member{Connection: connection, Topic: topic}, ok
+}
+
+var globEscaper = strings.NewReplacer(`\`, `\\`, `*`, `\*`, `?`, `\?`, `[`, `\[`, `]`, `\]`)

@@ -1,0 +1,195 @@
+package redisbroker
+
+import (
+	"context"
+	"log/slog"
+	"slices"
+	"time"
+
+	"github.com/cenkalti/backoff/v5"
+
+	"roost/hub"
+)
+
+// maxRosterEntries bounds what waits to be written. Removes that find no room are made good like those that fail.
+const maxRosterEntries = 500_000
+
+// lastRosterRetry is how long joins wait at most for the next try while Redis is away.
+const lastRosterRetry = 500 * time.Millisecond
+
+// roster writes the membership sets and the pod's index of them. What Redis holds and what it should hold may differ after
+// a write that failed, after the link was lost, and at the start, if a pod of the same name was here before: then the
+// roster compares everything before it writes anything else.
+type roster struct {
+	keys    keys
+	client  *client
+	queue   *batcher[entry]
+	lost    chan struct{} // tells that Redis may hold anything
+	metrics *metrics
+	log     *slog.Logger
+
+	census hub.Census // nil if there is nobody to ask what should be there
+	stale  bool
+	batch  []entry
+}
+
+// entry is a call of Add or Remove.
+type entry struct {
+	member hub.Member
+	done   func(error)
+	remove bool
+}
+
+func newRoster(k keys, c *client, m *metrics, log *slog.Logger) *roster {
+	return &roster{
+		keys: k, client: c, metrics: m, log: log,
+		queue: newBatcher[entry](maxRosterEntries, 0, nil),
+		lost:  make(chan struct{}, 1),
+	}
+}
+
+func (r *roster) add(m hub.Member, done func(error)) {
+	if err := r.queue.put(entry{member: m, done: done}); err != nil {
+		tell(done, err)
+	}
+}
+
+func (r *roster) remove(m hub.Member) {
+	if err := r.queue.put(entry{member: m, remove: true}); err != nil {
+		r.distrust()
+	}
+}
+
+// distrust makes the roster compare everything.
+func (r *roster) distrust() {
+	select {
+	case r.lost <- struct{}{}:
+	default:
+	}
+}
+
+// run writes until the queue is closed and empty. census may be nil. ctx bounds the commands.
+func (r *roster) run(ctx context.Context, census hub.Census) {
+	r.census, r.stale = census, true
+	retry := backoff.NewExponentialBackOff()
+	retry.InitialInterval, retry.MaxInterval = firstRetry, lastRosterRetry
+	outage := outage{log: r.log, what: "redis roster"}
+	for {
+		began := time.Now()
+		err := r.turn(ctx)
+		if r.queue.drained() {
+			return
+		}
+		if err != nil {
+			outage.note(err)
+			r.wait(nil, time.After(retry.NextBackOff()))
+			continue
+		}
+		if !outage.since.IsZero() {
+			outage.end()
+		}
+		retry.Reset()
+		r.wait(r.queue.wake, nil)
+		rest(began)
+	}
+}
+
+// wait waits until there is something to write, or Redis may hold anything, or it is time to try again.
+func (r *roster) wait(work <-chan struct{}, again <-chan time.Time) {
+	select {
+	case <-work:
+	case <-r.lost:
+		r.stale = true
+	case <-again:
+	case <-r.queue.closing:
+	}
+}
+
+// turn makes good what may be wrong, and writes the next batch. If it fails, so has everything that waited.
+func (r *roster) turn(ctx context.Context) error {
+	if r.stale {
+		if err := r.reconcile(ctx); err != nil {
+			r.refuse(err)
+			return err
+		}
+		r.stale = false
+	}
+	r.batch = r.queue.take(r.batch[:0], batchSize)
+	if len(r.batch) == 0 {
+		return nil
+	}
+	unusable, err := r.store(ctx, r.sorted())
+	if err != nil {
+		r.stale = true
+	}
+	r.end(unusable, err)
+	return err
+}
+
+// refuse fails all that waits. Removes are made good by the next comparison.
+func (r *roster) refuse(err error) {
+	for {
+		if r.batch = r.queue.take(r.batch[:0], batchSize); len(r.batch) == 0 {
+			return
+		}
+		r.end(nil, err)
+	}
+}
+
+// end tells everyone in the batch how it ended.
+func (r *roster) end(unusable topicErrors, err error) {
+	failed := 0
+	for _, e := range r.batch {
+		err := err
+		if err == nil {
+			err = unusable[e.member.Topic]
+		}
+		if err != nil {
+			failed++
+		}
+		tell(e.done, err)
+	}
+	r.metrics.wrote(resultError, failed)
+	r.metrics.wrote(resultOK, len(r.batch)-failed)
+	clear(r.batch)
+}
+
+// changes are entries to write and entries to take back, none in both.
+type changes struct{ add, remove []hub.Member }
+
+// sorted brings the batch into changes. Where calls for one entry meet in a batch, the last one wins.
+func (r *roster) sorted() changes {
+	var c changes
+	removes := 0
+	for _, e := range r.batch {
+		if e.remove {
+			removes++
+		}
+	}
+	if removes == 0 {
+		c.add = make([]hub.Member, 0, len(r.batch))
+		for _, e := range r.batch {
+			c.add = append(c.add, e.member)
+		}
+		return c
+	}
+	seen := make(map[memberKey]struct{}, len(r.batch))
+	for _, e := range slices.Backward(r.batch) {
+		key := keyOf(e.member)
+		if _, ok := seen[key]; ok {
+			continue
+		}
+		seen[key] = struct{}{}
+		if e.remove {
+			c.remove = append(c.remove, e.member)
+		} else {
+			c.add = append(c.add, e.member)
+		}
+	}
+	return c
+}
+
+// memberKey is what tells two entries apart.
+type memberKey struct{ topic, connection string }
+
+func keyOf(m hub.Member) memberKey { return memberKey{m.Topic, m.Connection} }
