@@ -148,9 +148,10 @@ type DisconnectNotice struct {
 	Reason Reason
 }
 
-// Refusal is a backend's "no". Code is an HTTP status, 4xx. Response is what the client is told: any JSON, or nil for the
-// default, {"reason":"unauthorized"} for 401 and {"reason":"forbidden"} otherwise; or data if Binary. A refused connect
-// answers with Code and Response (a JSON string is sent as plain text), and with an empty body if Response is nil.
+// Refusal is a backend's "no". Code is an HTTP status: 4xx, or 5xx if a connect was refused with it. Response is what the
+// client is told: any JSON, or nil for the default, {"reason":"unauthorized"} for 401 and {"reason":"forbidden"} otherwise;
+// or data if Binary. A refused connect answers with Code and Response (a JSON string is sent as plain text), and with an
+// empty body if Response is nil.
 type Refusal struct {
 	Code     int
 	Response []byte

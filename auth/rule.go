@@ -58,9 +58,21 @@ func (rs Rules) Match(topic string) *Rule {
 // AskBackend tells whether any rule asks the backend.
 func (rs Rules) AskBackend() bool {
 	for i := range rs {
-		if rs[i].Join == JoinWebhook || rs[i].Push == PushWebhook {
+		if rs[i].asksJoin() || rs[i].asksPush() {
 			return true
 		}
 	}
 	return false
+}
+
+// asksJoin tells whether joins go to the backend.
+func (r *Rule) asksJoin() bool { return r.Join == JoinWebhook }
+
+// asksPush tells whether pushes go to the backend. Where nobody may join, nobody pushes.
+func (r *Rule) asksPush() bool { return r.Push == PushWebhook && r.Join != JoinDeny }
+
+// covers tells whether r matches every topic that o matches.
+func (r *Rule) covers(o *Rule) bool {
+	prefix, wildcard := strings.CutSuffix(r.Pattern, "*")
+	return r.Pattern == o.Pattern || wildcard && strings.HasPrefix(strings.TrimSuffix(o.Pattern, "*"), prefix)
 }

@@ -3,6 +3,7 @@ package gateway
 import (
 	"context"
 	"net/http"
+	"runtime"
 	"strconv"
 	"sync"
 	"sync/atomic"
@@ -18,6 +19,7 @@ type Gateway struct {
 	path      path
 	metrics   *metrics
 	encodings [2][2]*encoding // by version and deflation
+	pollers   []*poller       // by descriptor
 
 	clock    atomic.Int64 // milliseconds, coarse: set by Run
 	lastConn atomic.Uint64
@@ -38,6 +40,9 @@ func New(cfg Config) (*Gateway, error) {
 	for _, v := range []phoenix.Version{phoenix.V1, phoenix.V2} {
 		g.encodings[v][0] = &encoding{version: v, metrics: g.metrics}
 		g.encodings[v][1] = &encoding{version: v, deflate: true, metrics: g.metrics}
+	}
+	for range runtime.GOMAXPROCS(0) {
+		g.pollers = append(g.pollers, newPoller(&g.work))
 	}
 	g.clock.Store(time.Now().UnixMilli())
 	// Connection ids do not repeat when a pod comes back with the same pod id.

@@ -57,9 +57,12 @@ func (s *socket) finish(code uint16) {
 	s.expire(closeTimeout)
 }
 
-// expire makes all reading and writing end after d.
+// expire makes the connection end after d at the latest.
 func (s *socket) expire(d time.Duration) {
-	_ = s.nc.SetDeadline(time.Now().Add(d))
+	_ = s.nc.SetDeadline(time.Now().Add(d)) // a goroutine that reads, and the writer
+	if s.poller != nil {
+		time.AfterFunc(d, s.hangUp)
+	}
 }
 
 func (s *socket) startWriter() {

@@ -17,22 +17,25 @@ import (
 // closeTimeout is how long a client has to answer a close frame.
 const closeTimeout = 2 * time.Second
 
-// socket is a connection over a WebSocket. It costs one goroutine, which waits for bytes without holding a buffer, and
-// another only while the client is behind with reading.
+// socket is a connection over a WebSocket. A poller reads for it where there is one; elsewhere, and where the network
+// connection is no plain socket, a goroutine does. It has a writer only while the client is behind with reading.
 type socket struct {
 	conn
 	nc     net.Conn
-	raw    syscall.RawConn // nil if nc is no plain socket: then reading holds a small buffer, and all writes take the writer
+	raw    syscall.RawConn // nil if nc is no plain socket, such as TLS: then all writes take the writer
 	fd     int             // of raw; good while gone is false
+	poller *poller         // that reads, or nil if a goroutine does
 	reader frameReader
+
+	discard bool // the rest of what the client sends means nothing; owned by whoever reads
 
 	// Guarded by conn.mu.
 	queue   [][]byte // what could not be written at once; the first may be the rest of a frame
 	queued  int      // bytes in queue and in the writer's hands
 	writing bool     // the writer runs
 	started bool     // nc is there
-	ending  uint16   // close code that was sent or is to be, or closeNone
 	gone    bool     // nc is closed
+	ending  uint16   // close code that was sent or is to be, or closeNone
 }
 
 var _ outbox = (*socket)(nil)
@@ -42,39 +45,51 @@ func (s *socket) start(nc net.Conn, deflate bool) {
 	s.reader.deflate = deflate
 	s.mu.Lock()
 	s.nc, s.started = nc, true
-	s.raw, s.fd = rawConn(nc)
-	go s.read()
+	if s.raw, s.fd = rawConn(nc); s.raw != nil {
+		p := s.gw.pollers[s.fd%len(s.gw.pollers)]
+		if err := p.add(s); err == nil {
+			s.poller = p
+		}
+	}
+	if s.poller == nil {
+		go s.read()
+	}
 	if s.closed { // while the handshake was under way
 		s.finish(s.ending)
 	}
 	s.unlock()
 }
 
-// read is the connection's goroutine: it takes what the client sends until the connection ends.
+// read is the goroutine of a connection that no poller reads for.
 func (s *socket) read() {
 	defer s.hangUp()
 	wait := s.waiter()
-	discard := false // the rest of the stream means nothing
 	for {
 		buf, n, err := wait()
-		done := false
-		if n > 0 && !discard {
-			var v violation
-			s.heard.Store(s.gw.clock.Load())
-			v, done = s.reader.feed((*buf)[:n], s.gw.cfg.MaxMessageSize, s)
-			if v != 0 {
-				s.close(uint16(v), auth.ReasonError)
-				discard, done = true, false
-			}
+		done := s.take(buf[:n])
+		if s.raw != nil && buf != nil {
+			buffers.Put(&buf)
 		}
-		if buf != nil && s.raw != nil {
-			buffers.Put(buf)
-		}
-		if err != nil || done && s.flushed() {
+		if done || err != nil {
 			return
 		}
-		discard = discard || done
 	}
+}
+
+// take takes what the client sent, and tells whether the connection can be closed. data may be changed.
+func (s *socket) take(data []byte) (done bool) {
+	if len(data) == 0 || s.discard {
+		return false
+	}
+	s.heard.Store(s.gw.clock.Load())
+	v, done := s.reader.feed(data, s.gw.cfg.MaxMessageSize, s)
+	if v != 0 {
+		s.discard = true
+		s.close(uint16(v), auth.ReasonError)
+		return false
+	}
+	s.discard = done
+	return done && s.flushed()
 }
 
 // flushed tells whether nothing waits to be written.
@@ -84,18 +99,18 @@ func (s *socket) flushed() bool {
 	return !s.writing
 }
 
-// buffers are lent to a connection while there is something to read.
+// buffers are lent to connections that read for themselves, while there is something to read.
 var buffers = sync.Pool{New: func() any { b := make([]byte, 8<<10); return &b }}
 
-// waiter returns a function that blocks until the client sent something. The buffer must be put back.
-func (s *socket) waiter() func() (buf *[]byte, n int, err error) {
+// waiter returns a function that blocks until the client sent something. From a plain socket the bytes are in one of
+// buffers.
+func (s *socket) waiter() func() (buf []byte, n int, err error) {
 	if s.raw == nil {
 		// The buffer is held while waiting, so it is a small one.
 		own := make([]byte, 1<<10)
-		return func() (*[]byte, int, error) {
+		return func() ([]byte, int, error) {
 			n, err := s.nc.Read(own)
-			b := own
-			return &b, n, err
+			return own, n, err
 		}
 	}
 	var buf *[]byte
@@ -111,15 +126,15 @@ func (s *socket) waiter() func() (buf *[]byte, n int, err error) {
 		}
 		return true
 	}
-	return func() (*[]byte, int, error) {
+	return func() ([]byte, int, error) {
 		buf, n, failed = nil, 0, nil
 		if err := s.raw.Read(ready); err != nil {
-			return buf, 0, err
+			return nil, 0, err
 		}
 		if n <= 0 && failed == nil {
 			failed = io.EOF
 		}
-		return buf, max(n, 0), failed
+		return *buf, max(n, 0), failed
 	}
 }
 
@@ -161,12 +176,18 @@ func (s *socket) broken(err error) {
 	s.expire(0)
 }
 
-// hangUp closes the network connection and ends what is left. Only the reading goroutine calls it.
+// hangUp closes the network connection, once, and ends what is left.
 func (s *socket) hangUp() {
 	s.close(closeNone, auth.ReasonClosed)
 	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.gone {
+		return
+	}
 	s.gone, s.queue, s.queued = true, nil, 0
-	_ = s.nc.Close() // under mu: nobody may write to the descriptor once it is another's
-	s.mu.Unlock()
+	if s.poller != nil {
+		s.poller.remove(s)
+	}
+	_ = s.nc.Close() // under mu: nobody may use the descriptor once it is another's
 	s.gw.work.Done()
 }

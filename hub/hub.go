@@ -5,7 +5,9 @@ import (
 	"errors"
 	"hash/maphash"
 	"log/slog"
+	"maps"
 	"runtime"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -104,8 +106,13 @@ func (h *Hub) Run(ctx context.Context) error {
 	return nil
 }
 
-// sink takes what the Broker receives.
+// sink takes what the Broker receives, and answers what it asks.
 type sink Hub
+
+var (
+	_ Sink   = (*sink)(nil)
+	_ Census = (*sink)(nil)
+)
 
 func (s *sink) LinkUp(lost bool) {
 	s.ready.Store(true)
@@ -137,14 +144,11 @@ func (h *Hub) malformed(addr Address, reason string, more ...any) {
 	h.cfg.Logger.Warn("dropped a malformed publish", append([]any{"channel", string(addr), "reason", reason}, more...)...)
 }
 
-// Addresses of members for the Broker's roster, see [Members].
-func (h *Hub) Members(yield func(Member) bool) {
-	h.peersMu.RLock()
-	peers := make([]Peer, 0, len(h.peers))
-	for _, p := range h.peers {
-		peers = append(peers, p)
-	}
-	h.peersMu.RUnlock()
+// Members implements [Census].
+func (s *sink) Members(yield func(Member) bool) {
+	s.peersMu.RLock()
+	peers := slices.Collect(maps.Values(s.peers))
+	s.peersMu.RUnlock()
 	for _, p := range peers {
 		if !p.Members(yield) {
 			return

@@ -22,7 +22,8 @@ const flushTimeout = 3 * time.Second
 type Config struct {
 	// URL names the servers: redis:// or rediss:// (verified TLS), several of them separated by commas for a Cluster,
 	// redis+sentinel://host,host/master?db=0 for Sentinel. User and password are those of the data nodes; Sentinel's own
-	// are parameters, sentinel_username and sentinel_password.
+	// are parameters, sentinel_username and sentinel_password. An ACL user needs the channels &*: Redis lets nobody use the
+	// pattern for this pod's connections whose rule is not that very text.
 	URL string
 	// PodID is unique in the cluster. Connection ids begin with it and a dot. It has no spaces.
 	PodID string
@@ -92,6 +93,7 @@ func Open(cfg Config) (*Broker, error) {
 	if err != nil {
 		return nil, fmt.Errorf("redisbroker: register metrics: %w", err)
 	}
+	quietRedis()
 	k := keys{prefix: cfg.Prefix, pod: cfg.PodID}
 	c := newClient(a)
 	subs := newSubscriptions(cfg.Prefix, m)

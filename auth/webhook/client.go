@@ -1,0 +1,97 @@
+package webhook
+
+import (
+	"context"
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"net/http"
+	"sync/atomic"
+
+	"roost/auth"
+)
+
+// Client is a backend reached over HTTP. Make it with [New], and let [Client.Run] run as long as it is used.
+type Client struct {
+	config   Config
+	on       [len(words)]bool
+	signer   signer
+	template *http.Request
+	places   chan struct{} // one entry for each call in flight
+	metrics  *metrics
+	notices  notices
+	running  atomic.Bool
+}
+
+var _ auth.Backend = (*Client)(nil)
+
+// New returns a Client. The error joins all that is wrong with config; it holds no secret.
+func New(config Config) (*Client, error) {
+	c := &Client{config: config.withDefaults()}
+	address, badURL := parseURL(config.URL)
+	var badEvents, badSecrets, badMetrics error
+	c.on, badEvents = parseEvents(c.config.Events)
+	c.signer, badSecrets = newSigner(config.Secrets)
+	if err := errors.Join(badURL, badEvents, badSecrets); err != nil {
+		return nil, fmt.Errorf("webhook: %w", err)
+	}
+	if c.metrics, badMetrics = newMetrics(config.Registerer); badMetrics != nil {
+		return nil, fmt.Errorf("webhook: %w", badMetrics)
+	}
+	c.template = &http.Request{
+		Method: http.MethodPost,
+		URL:    address,
+		Host:   address.Host,
+		Header: http.Header{
+			"Accept":       {"application/json"},
+			"Content-Type": {"application/json"},
+			"User-Agent":   {"roost"},
+		},
+	}
+	if user := address.User; user != nil {
+		password, _ := user.Password()
+		basic := base64.StdEncoding.EncodeToString([]byte(user.Username() + ":" + password))
+		c.template.Header["Authorization"] = []string{"Basic " + basic}
+	}
+	c.places = make(chan struct{}, c.config.MaxInFlight)
+	c.notices.init(c.config, c.metrics)
+	return c, nil
+}
+
+// Connect implements [auth.Backend]. It says yes unasked if connect is not among Config.Events.
+func (c *Client) Connect(ctx context.Context, client *auth.Client) (*auth.ConnectAnswer, error) {
+	if !c.on[connect] {
+		return &auth.ConnectAnswer{}, nil
+	}
+	return ask(ctx, c, connect, connectRequest(client), decodeConnect)
+}
+
+// Join implements [auth.Backend]. It fails if join is not among Config.Events.
+func (c *Client) Join(ctx context.Context, r *auth.JoinRequest) (*auth.Answer, error) {
+	if !c.on[join] {
+		return nil, errors.New("webhook: join is not among the events")
+	}
+	return ask(ctx, c, join, joinRequest(r), decodeJoin)
+}
+
+// Push implements [auth.Backend]. It fails if push is not among Config.Events.
+func (c *Client) Push(ctx context.Context, r *auth.PushRequest) (*auth.Answer, error) {
+	if !c.on[push] {
+		return nil, errors.New("webhook: push is not among the events")
+	}
+	return ask(ctx, c, push, pushRequest(r), decodePush)
+}
+
+// Leave implements [auth.Backend]. It does not block; [Client.Run] sends the notice.
+func (c *Client) Leave(n *auth.LeaveNotice) {
+	if c.on[leave] {
+		c.notices.put(n.Client.Connection, newNotice(leave, leaveRequest(n)))
+	}
+}
+
+// Disconnect implements [auth.Backend]. It does not block; [Client.Run] sends the notice.
+func (c *Client) Disconnect(n *auth.DisconnectNotice) {
+	if c.on[disconnect] {
+		c.notices.put(n.Client.Connection, newNotice(disconnect, disconnectRequest(n)))
+	}
+}

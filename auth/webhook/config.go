@@ -1,0 +1,90 @@
+package webhook
+
+import (
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"net/url"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+)
+
+// Config says how a [Client] behaves. URL is required; everything else has a default.
+type Config struct {
+	URL     string   // where requests are posted: http or https, a user and password are sent as basic authentication
+	Secrets []string // "whsec_<base64>"; each signs, and an entry may hold several, separated by spaces. Default: unsigned
+	Events  []string // of connect, join, push, leave, disconnect. Default: join, push, leave
+
+	Timeout       time.Duration // of one call, the wait in line included. Default: 5s
+	MaxInFlight   int           // calls at the same time; more wait in line. Default: 256
+	MaxAnswerSize int           // bytes of one answer. Default: 1 MiB
+
+	NoticeLimit  int           // bytes of notices that wait to be sent; more are dropped. Default: 64 MiB
+	NoticeMaxAge time.Duration // a notice that fails when it is older is given up. Default: 15m
+	FlushTimeout time.Duration // how long Run goes on sending notices after its context ended. Default: 5s
+
+	Transport  http.RoundTripper     // Default: one of its own, which keeps MaxInFlight connections
+	Logger     *slog.Logger          // Default: slog.Default
+	Registerer prometheus.Registerer // where metrics go. Default: nowhere
+}
+
+func (c Config) withDefaults() Config {
+	if c.Events == nil {
+		c.Events = []string{"join", "push", "leave"}
+	}
+	set(&c.Timeout, 5*time.Second)
+	set(&c.MaxInFlight, 256)
+	set(&c.MaxAnswerSize, 1<<20)
+	set(&c.NoticeLimit, 64<<20)
+	set(&c.NoticeMaxAge, 15*time.Minute)
+	set(&c.FlushTimeout, 5*time.Second)
+	if c.Transport == nil {
+		c.Transport = c.newTransport()
+	}
+	if c.Logger == nil {
+		c.Logger = slog.Default()
+	}
+	return c
+}
+
+func set[T int | time.Duration](field *T, value T) {
+	if *field <= 0 {
+		*field = value
+	}
+}
+
+// newTransport returns a transport that keeps as many connections as there may be calls. It takes a proxy from the
+// environment, but never for this machine itself.
+func (c Config) newTransport() *http.Transport {
+	return &http.Transport{
+		Proxy:                  http.ProxyFromEnvironment,
+		DialContext:            (&net.Dialer{Timeout: c.Timeout}).DialContext,
+		ForceAttemptHTTP2:      true,
+		MaxIdleConns:           c.MaxInFlight,
+		MaxIdleConnsPerHost:    c.MaxInFlight,
+		IdleConnTimeout:        90 * time.Second,
+		TLSHandshakeTimeout:    c.Timeout,
+		MaxResponseHeaderBytes: 64 << 10,
+		DisableCompression:     true,
+	}
+}
+
+// parseURL reads Config.URL. Its errors do not repeat it, for it may hold a password.
+func parseURL(raw string) (*url.URL, error) {
+	u, err := url.Parse(raw)
+	if wrapped := (*url.Error)(nil); errors.As(err, &wrapped) {
+		err = wrapped.Err
+	}
+	switch {
+	case err != nil:
+		return nil, fmt.Errorf("URL: %w", err)
+	case u.Scheme != "http" && u.Scheme != "https":
+		return nil, errors.New("URL: it must begin with http:// or https://")
+	case u.Hostname() == "":
+		return nil, errors.New("URL: it names no host")
+	}
+	return u, nil
+}

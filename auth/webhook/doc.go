@@ -1,0 +1,23 @@
+// Package webhook asks a backend over HTTP: an [auth.Backend] for applications in any language. What it sends and what it
+// takes as an answer is in docs/webhook.md.
+//
+// # Bytes pass through
+// Payloads, refs, params and assigns are written into requests, and cut out of answers, byte for byte (TestRequests,
+// TestAnswers).
+//
+// # Deadline
+// Config.Timeout covers the wait in line and the call (TestDeadlineCoversTheLine). No more than Config.MaxInFlight calls
+// run at once (TestInFlightCap). A call whose context ends leaves the line, and its request is cancelled
+// (TestCancelReachesTheServer).
+//
+// # Bad answers
+// A "no" is an [auth.Refusal]; whatever else is not an answer is another error, whose text never holds what the backend
+// sent (TestBadAnswers). An answer is read only as far as Config.MaxAnswerSize (TestHugeAnswer).
+//
+// # Notices
+// Leaves and disconnects wait in memory and are sent until the backend takes them or they are too old, with the same id and
+// body (TestNoticeRetry), in order per connection (TestNoticeOrder). One connection's trouble does not hold up another's
+// (TestNoticeTroubleStaysLocal), and all notices together never use more than a part of the calls in flight
+// (TestNoticesLeaveRoom). A pod that stops sends what it can in Config.FlushTimeout (TestFlush). A pod that crashes loses
+// what waited: notices do not yet survive a crash.
+package webhook

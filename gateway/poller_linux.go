@@ -1,0 +1,129 @@
+package gateway
+
+import (
+	"errors"
+	"io"
+	"os"
+	"sync"
+	"syscall"
+)
+
+// readBuffer is how many bytes a poller reads at once. The buffer is the poller's, so a connection needs none.
+const readBuffer = 64 << 10
+
+// poller waits for the bytes of many connections with one goroutine and one epoll instance, so that an idle connection
+// costs neither a goroutine nor a stack. It runs while it has sockets. See docs/adr/0003-one-poller-for-many-sockets.md.
+type poller struct {
+	work *sync.WaitGroup
+
+	mu      sync.Mutex
+	epoll   *os.File // nil while there are no sockets
+	fd      int      // of epoll
+	sockets map[int32]*socket
+}
+
+func newPoller(work *sync.WaitGroup) *poller {
+	return &poller{work: work, sockets: map[int32]*socket{}}
+}
+
+// add begins to watch s. The caller holds s.mu.
+func (p *poller) add(s *socket) error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.epoll == nil {
+		if err := p.open(); err != nil {
+			return err
+		}
+	}
+	event := syscall.EpollEvent{Events: syscall.EPOLLIN, Fd: int32(s.fd)}
+	if err := syscall.EpollCtl(p.fd, syscall.EPOLL_CTL_ADD, s.fd, &event); err != nil {
+		p.stopIfIdle()
+		return err
+	}
+	p.sockets[event.Fd] = s
+	return nil
+}
+
+// remove ends watching s, whose descriptor must still be open. The caller holds s.mu.
+func (p *poller) remove(s *socket) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	delete(p.sockets, int32(s.fd))
+	// It fails only if the descriptor is no more, and then it is not watched.
+	_ = syscall.EpollCtl(p.fd, syscall.EPOLL_CTL_DEL, s.fd, nil)
+	p.stopIfIdle()
+}
+
+// open makes the epoll instance and starts the goroutine. The instance itself is watched by Go's own poller, so waiting
+// for it takes no thread. The caller holds mu.
+func (p *poller) open() error {
+	fd, err := syscall.EpollCreate1(syscall.EPOLL_CLOEXEC)
+	if err != nil {
+		return err
+	}
+	if err := syscall.SetNonblock(fd, true); err != nil {
+		return errors.Join(err, syscall.Close(fd))
+	}
+	epoll := os.NewFile(uintptr(fd), "epoll")
+	raw, err := epoll.SyscallConn()
+	if err != nil {
+		return errors.Join(err, epoll.Close())
+	}
+	p.epoll, p.fd = epoll, fd
+	p.work.Go(func() { p.run(raw) })
+	return nil
+}
+
+// stopIfIdle ends the goroutine when there is nothing to watch. The caller holds mu.
+func (p *poller) stopIfIdle() {
+	if len(p.sockets) == 0 && p.epoll != nil {
+		_ = p.epoll.Close()
+		p.epoll = nil
+	}
+}
+
+// run reads from whatever has something, until the epoll instance is closed.
+func (p *poller) run(raw syscall.RawConn) {
+	events := make([]syscall.EpollEvent, 128)
+	buf := make([]byte, readBuffer)
+	n := 0
+	ready := func(fd uintptr) bool {
+		var err error
+		n, err = syscall.EpollWait(int(fd), events, 0)
+		return n > 0 || err != nil && err != syscall.EINTR
+	}
+	for {
+		n = 0
+		if err := raw.Read(ready); err != nil || n < 0 {
+			return
+		}
+		for _, e := range events[:n] {
+			p.mu.Lock()
+			s := p.sockets[e.Fd]
+			p.mu.Unlock()
+			if s != nil {
+				s.readable(buf)
+			}
+		}
+	}
+}
+
+// readable takes what the client sent. Only the poller calls it.
+func (s *socket) readable(buf []byte) {
+	s.mu.Lock()
+	if s.gone {
+		s.mu.Unlock()
+		return
+	}
+	n, err := readFD(uintptr(s.fd), buf) // under mu, so that the descriptor is ours
+	s.mu.Unlock()
+	switch {
+	case errors.Is(err, syscall.EAGAIN):
+		return
+	case n == 0 && err == nil:
+		err = io.EOF
+	}
+	if s.take(buf[:max(n, 0)]) || err != nil {
+		s.hangUp()
+	}
+}

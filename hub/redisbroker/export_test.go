@@ -1,0 +1,44 @@
+package redisbroker
+
+import (
+	"io"
+
+	"roost/hub"
+)
+
+// Address is what a URL comes to.
+type Address struct {
+	Kind, Master string
+	TLS          bool
+	DB           int
+	Hosts        []string
+	User         [4]string // user, password, and those of the sentinels
+}
+
+// ParseAddress parses a URL.
+func ParseAddress(url string) (Address, error) {
+	a, err := parseAddress(url)
+	return Address{
+		Kind: [...]string{"standalone", "sentinel", "cluster"}[a.kind], Master: a.master, TLS: a.tls, DB: a.db, Hosts: a.hosts,
+		User: [4]string{a.username, a.password, a.sentinelUsername, a.sentinelPassword},
+	}, err
+}
+
+// Receive reads what a link brings from r until it ends or is wrong. addrs are subscribed.
+func Receive(r io.Reader, limit int, sink hub.Sink, addrs ...hub.Address) error {
+	for next := Receiver(r, limit, sink, addrs...); ; {
+		if err := next(); err != nil {
+			return err
+		}
+	}
+}
+
+// Receiver returns what reads one reply from r.
+func Receiver(r io.Reader, limit int, sink hub.Sink, addrs ...hub.Address) (next func() error) {
+	subs := newSubscriptions("roost:", nil)
+	for _, addr := range addrs {
+		subs.subscribe(addr, nil)
+	}
+	receiver := receiver{reader: newReader(r), prefix: "roost:", limit: limit, subs: subs, sink: sink, up: func() {}}
+	return receiver.next
+}
