@@ -114,15 +114,9 @@ var (
 	_ Census = (*sink)(nil)
 )
 
-func (s *sink) LinkUp(lost bool) {
-	s.ready.Store(true)
-	s.cfg.Logger.Info("link to redis is up", "pod", s.cfg.PodID, "lost", lost)
-}
+func (s *sink) LinkUp(bool) { s.ready.Store(true) }
 
-func (s *sink) LinkDown(err error) {
-	s.ready.Store(false)
-	s.cfg.Logger.Warn("link to redis is down", "pod", s.cfg.PodID, "err", err)
-}
+func (s *sink) LinkDown(error) { s.ready.Store(false) }
 
 func (s *sink) Oversize(addr Address, size int64) {
 	(*Hub)(s).malformed(addr, "too_large", "size", size)
@@ -138,7 +132,7 @@ func (s *sink) Message(addr Address, body []byte) {
 	h.address(addr, body)
 }
 
-// malformed counts a message that means nothing, and logs it (sampled by the logger).
+// malformed counts a message that means nothing, and logs it.
 func (h *Hub) malformed(addr Address, reason string, more ...any) {
 	h.metrics.malformed.WithLabelValues(reason).Inc()
 	h.cfg.Logger.Warn("dropped a malformed publish", append([]any{"channel", string(addr), "reason", reason}, more...)...)

@@ -2,7 +2,7 @@ package hub
 
 import "github.com/prometheus/client_golang/prometheus"
 
-// metrics are the hub's, described in docs/metrics.md.
+// metrics are the hub's; their help texts describe them.
 type metrics struct {
 	received   prometheus.Counter
 	malformed  *prometheus.CounterVec

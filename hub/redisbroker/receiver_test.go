@@ -14,9 +14,7 @@ import (
 )
 
 // frame is a message as Redis sends it.
-func frame(channel, body string) string {
-	return fmt.Sprintf("*3\r\n$7\r\nmessage\r\n$%d\r\n%s\r\n$%d\r\n%s\r\n", len(channel), channel, len(body), body)
-}
+func frame(channel, body string) string { return reply(3, "message", channel, body) }
 
 // received records what a receiver hands over.
 type received struct {
