@@ -1,17 +1,33 @@
 package gateway
 
 import (
+	"slices"
+
 	"roost/hub"
+	"roost/internal/rawjson"
 	"roost/phoenix"
 )
 
-// encoding writes messages as WebSocket frames of one version, deflated or not. There are four per gateway; connections
-// share them, so that a broadcast is written once for all of the same kind.
+// framing is what is around a message on its way to the client.
+type framing uint8
+
+const (
+	framed         framing = iota // WebSocket frames
+	framedDeflated                // WebSocket frames with permessage-deflate
+	quoted                        // JSON strings, separated by commas, as long-poll answers hold them
+	framings
+)
+
+// encoding writes messages in one version and framing. Connections share the few there are, so that a broadcast is written
+// once for all of the same kind.
 type encoding struct {
 	version phoenix.Version
-	deflate bool
+	framing framing
 	metrics *metrics
 }
+
+// textOnly tells whether clients of this kind cannot be sent binary messages.
+func (e *encoding) textOnly() bool { return e.version == phoenix.V1 || e.framing == quoted }
 
 var _ hub.Encoding = (*encoding)(nil)
 
@@ -22,8 +38,8 @@ func (e *encoding) AppendBroadcast(dst []byte, b *hub.Broadcast) []byte {
 	if !b.Binary {
 		return e.end(e.version.AppendBroadcast(dst, b.Topic, b.Event, b.Payload), start, opText)
 	}
-	if e.version == phoenix.V1 {
-		e.metrics.undeliverable.WithLabelValues("binary_on_v1").Inc()
+	if e.textOnly() {
+		e.metrics.undeliverable.WithLabelValues("binary").Inc()
 		return dst[:start]
 	}
 	dst, err := phoenix.AppendBinaryBroadcast(dst, b.Topic, b.Event, b.Payload)
@@ -42,9 +58,9 @@ func (e *encoding) reply(joinRef, ref phoenix.Ref, topic, status string, respons
 
 // binaryReply answers ref with data. A client that cannot be sent it gets an error reply.
 func (e *encoding) binaryReply(joinRef, ref phoenix.Ref, topic, status string, data []byte) []byte {
-	if e.version == phoenix.V1 {
-		e.metrics.undeliverable.WithLabelValues("binary_on_v1").Inc()
-		return e.reply(joinRef, ref, topic, phoenix.StatusError, []byte(`{"reason":"binary replies need vsn 2.0.0"}`))
+	if e.textOnly() {
+		e.metrics.undeliverable.WithLabelValues("binary").Inc()
+		return e.reply(joinRef, ref, topic, phoenix.StatusError, []byte(`{"reason":"binary replies need a WebSocket and vsn 2.0.0"}`))
 	}
 	dst, err := phoenix.AppendBinaryReply(beginFrame(nil), joinRef, ref, topic, status, data)
 	if err != nil {
@@ -65,8 +81,8 @@ func (e *encoding) push(joinRef, ref phoenix.Ref, topic, event string, payload [
 	if !binary {
 		return e.end(e.version.AppendMessage(dst, joinRef, ref, topic, event, payload), 0, opText)
 	}
-	if e.version == phoenix.V1 {
-		e.metrics.undeliverable.WithLabelValues("binary_on_v1").Inc()
+	if e.textOnly() {
+		e.metrics.undeliverable.WithLabelValues("binary").Inc()
 		return nil
 	}
 	dst, err := phoenix.AppendBinaryPush(dst, joinRef, topic, event, payload)
@@ -85,10 +101,17 @@ func (e *encoding) farewell(joinRef phoenix.Ref, topic string, crash bool) []byt
 	return e.end(e.version.AppendClose(beginFrame(nil), joinRef, topic), 0, opText)
 }
 
-// end finishes the frame that began at dst[start].
+// end finishes the message that began at dst[start].
 func (e *encoding) end(dst []byte, start int, op byte) []byte {
 	body := dst[start+headRoom:]
-	if !e.deflate || len(body) < deflateFrom {
+	if e.framing == quoted {
+		body = slices.Clone(body)
+		if dst = dst[:start]; start > 0 {
+			dst = append(dst, ',')
+		}
+		return rawjson.AppendString(dst, body)
+	}
+	if e.framing == framed || len(body) < deflateFrom {
 		return endFrame(dst, start, bitFin|op)
 	}
 	packed := appendDeflated(nil, body)

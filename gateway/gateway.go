@@ -18,8 +18,8 @@ type Gateway struct {
 	cfg       Config
 	path      path
 	metrics   *metrics
-	encodings [2][2]*encoding // by version and deflation
-	pollers   []*poller       // by descriptor
+	encodings [2][framings]*encoding // by version
+	pollers   []*poller              // by descriptor
 
 	clock    atomic.Int64 // milliseconds, coarse: set by Run
 	lastConn atomic.Uint64
@@ -38,8 +38,9 @@ func New(cfg Config) (*Gateway, error) {
 	}
 	g := &Gateway{cfg: cfg, path: parsePath(cfg.SocketPath + "/websocket"), metrics: newMetrics(cfg.Registerer)}
 	for _, v := range []phoenix.Version{phoenix.V1, phoenix.V2} {
-		g.encodings[v][0] = &encoding{version: v, metrics: g.metrics}
-		g.encodings[v][1] = &encoding{version: v, deflate: true, metrics: g.metrics}
+		for f := range framings {
+			g.encodings[v][f] = &encoding{version: v, framing: f, metrics: g.metrics}
+		}
 	}
 	for range runtime.GOMAXPROCS(0) {
 		g.pollers = append(g.pollers, newPoller(&g.work))

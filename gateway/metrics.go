@@ -2,7 +2,7 @@ package gateway
 
 import "github.com/prometheus/client_golang/prometheus"
 
-// metrics are the gateway's, described in docs/metrics.md.
+// metrics are the gateway's; their help texts describe them.
 type metrics struct {
 	connections   *prometheus.GaugeVec
 	accepted      *prometheus.CounterVec

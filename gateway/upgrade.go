@@ -40,9 +40,9 @@ func (g *Gateway) serveWebSocket(w http.ResponseWriter, r *http.Request, vars []
 	}
 	deflate := g.cfg.Compress && offersDeflate(r)
 	s := &socket{}
-	s.conn = conn{gw: g, client: o.client, enc: g.encodings[o.version][0], out: s}
+	s.conn = conn{gw: g, client: o.client, enc: g.encodings[o.version][framed], out: s}
 	if deflate {
-		s.enc = g.encodings[o.version][1]
+		s.enc = g.encodings[o.version][framedDeflated]
 	}
 	if !g.enter(&s.conn) {
 		g.reject(w, &rejection{status: http.StatusServiceUnavailable, reason: "draining"})
