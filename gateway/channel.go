@@ -2,6 +2,7 @@ package gateway
 
 import (
 	"encoding/json"
+	"slices"
 
 	"roost/auth"
 	"roost/hub"
@@ -64,15 +65,25 @@ func (c *conn) kick(ch *channel, crash bool, reason auth.Reason) {
 	if ch.state != joined {
 		return
 	}
-	c.drop(ch, reason)
-	c.put(c.enc.farewell(ch.joinRef, ch.topic, crash))
-	if l := c.line(ch.topic); l != nil {
-		l.cancel(reason)
-	}
+	c.say(ch, reason, c.enc.farewell(ch.joinRef, ch.topic, crash))
 }
 
-// drop takes ch off the connection. The caller holds mu.
-func (c *conn) drop(ch *channel, reason auth.Reason) {
+// say takes ch off the connection and sends last words when it is out of the roster, before anything else of the topic is
+// looked at. The caller holds mu.
+func (c *conn) say(ch *channel, reason auth.Reason, words []byte) {
+	out := make(chan error, 1)
+	c.drop(ch, reason, func(err error) { out <- err })
+	l := c.line(ch.topic)
+	if l == nil {
+		l = c.begin(ch.topic)
+	} else {
+		l.cancel(reason)
+	}
+	l.jobs = slices.Insert(l.jobs, 0, job{words: words, out: out})
+}
+
+// drop takes ch off the connection. done, unless it is nil, is told when it is out of the roster. The caller holds mu.
+func (c *conn) drop(ch *channel, reason auth.Reason, done func(error)) {
 	for i, other := range c.channels {
 		if other == ch {
 			c.channels[i] = c.channels[len(c.channels)-1]
@@ -81,16 +92,16 @@ func (c *conn) drop(ch *channel, reason auth.Reason) {
 			break
 		}
 	}
-	c.end(ch, reason)
+	c.end(ch, reason, done)
 }
 
 // end ends ch. One that is still joining is cleaned up by the goroutine that joins it. The caller holds mu.
-func (c *conn) end(ch *channel, reason auth.Reason) {
+func (c *conn) end(ch *channel, reason auth.Reason, done func(error)) {
 	was := ch.state
 	ch.state, ch.reason = ended, reason
 	if was == joined {
 		ch.announced = false
-		c.gw.cfg.Hub.Leave(&ch.sub, ch.member())
+		c.gw.cfg.Hub.Leave(&ch.sub, ch.member(), done)
 		c.notices = append(c.notices, ch)
 	}
 }
@@ -104,9 +115,8 @@ func (c *conn) leave(m *phoenix.Message) {
 	case m.JoinRef != "" && !m.JoinRef.Equal(ch.joinRef):
 		c.gw.metrics.stale.Inc()
 	default:
-		c.drop(ch, auth.ReasonLeft)
-		c.put(c.enc.reply(ch.joinRef.Or(ch.ref), m.Ref, m.Topic, phoenix.StatusOK, nil))
-		c.put(c.enc.farewell(ch.joinRef, ch.topic, false))
+		words := c.enc.reply(ch.joinRef.Or(ch.ref), m.Ref, m.Topic, phoenix.StatusOK, nil)
+		c.say(ch, auth.ReasonLeft, c.enc.join(words, c.enc.farewell(ch.joinRef, ch.topic, false)))
 	}
 }
 

@@ -129,7 +129,7 @@ func (c *conn) close(code uint16, reason auth.Reason) {
 		return
 	}
 	for _, ch := range c.channels {
-		c.end(ch, reason)
+		c.end(ch, reason, nil)
 	}
 	c.closed, c.reason, c.channels = true, reason, nil
 	for _, l := range c.lines {

@@ -101,6 +101,14 @@ func (e *encoding) farewell(joinRef phoenix.Ref, topic string, crash bool) []byt
 	return e.end(e.version.AppendClose(beginFrame(nil), joinRef, topic), 0, opText)
 }
 
+// join returns two messages as one piece.
+func (e *encoding) join(a, b []byte) []byte {
+	if e.framing == quoted {
+		a = append(a, ',')
+	}
+	return append(a, b...)
+}
+
 // end finishes the message that began at dst[start].
 func (e *encoding) end(dst []byte, start int, op byte) []byte {
 	body := dst[start+headRoom:]

@@ -49,7 +49,7 @@ func (c *conn) reserve(m *phoenix.Message) (ch *channel, farewell []byte) {
 	rule := c.gw.cfg.Rules.Match(m.Topic)
 	if old := c.find(m.Topic); old != nil {
 		farewell = c.enc.farewell(old.joinRef, old.topic, false)
-		c.drop(old, auth.ReasonDuplicateJoin)
+		c.drop(old, auth.ReasonDuplicateJoin, nil)
 	}
 	var result string
 	switch {
@@ -113,7 +113,7 @@ func (c *conn) undo(ctx context.Context, ch *channel) {
 			ch.reason = auth.Reason(why)
 		}
 	}
-	c.gw.cfg.Hub.Leave(&ch.sub, ch.member())
+	c.gw.cfg.Hub.Leave(&ch.sub, ch.member(), nil)
 	c.mu.Unlock()
 	if ch.rule.Join == auth.JoinWebhook {
 		c.gw.notify(ch)
@@ -146,7 +146,7 @@ func (c *conn) joinFailed(ctx context.Context, ch *channel, m *phoenix.Message, 
 	c.mu.Lock()
 	defer c.unlock()
 	if ch.state == joining {
-		c.drop(ch, auth.ReasonError)
+		c.drop(ch, auth.ReasonError, nil)
 	}
 	var why cancelled
 	var refusal *auth.Refusal

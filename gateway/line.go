@@ -29,11 +29,14 @@ type line struct {
 	stop    context.CancelCauseFunc // ends the job under way
 }
 
-// job is a message that waits.
+// job is a message that waits, or the last words of a channel.
 type job struct {
 	m      phoenix.Message
 	number int
 	size   int
+
+	words []byte       // to be sent when out tells that the channel is out of the roster
+	out   <-chan error // nil for a message
 }
 
 // cancelled is why a call was cancelled.
@@ -58,48 +61,65 @@ func (c *conn) line(topic string) *line {
 	return nil
 }
 
+// begin begins a line. The caller holds mu, and gives it a job before it lets go of mu.
+func (c *conn) begin(topic string) *line {
+	l := &line{topic: topic}
+	if ch := c.find(topic); ch != nil {
+		l.joinRef = ch.joinRef
+	}
+	c.lines = append(c.lines, l)
+	c.gw.work.Go(func() { c.work(l) })
+	return l
+}
+
 // enqueue puts m into l, which is begun if it is nil. The caller holds mu.
 func (c *conn) enqueue(l *line, m *phoenix.Message) {
-	ending := m.Event == phoenix.EventJoin || m.Event == phoenix.EventLeave
+	// A leave or a join makes what waits before it pointless, unless it is stale.
+	ending := m.Event == phoenix.EventJoin ||
+		m.Event == phoenix.EventLeave && (l == nil || m.JoinRef == "" || m.JoinRef.Equal(l.joinRef))
 	size := 128 + len(m.Topic) + len(m.Event) + len(m.Payload)
-	if m.Event != phoenix.EventLeave && c.inbox > 0 && c.inbox+size > c.gw.cfg.InboxLimit {
+	if c.inbox > 0 && c.inbox+size > c.gw.cfg.InboxLimit {
 		c.gw.metrics.limited.WithLabelValues("inbox").Inc()
-		c.refuse(m.JoinRef, m, "too many messages waiting")
-		return
-	}
-	begin := l == nil
-	if begin {
-		l = &line{topic: m.Topic}
-		if ch := c.find(m.Topic); ch != nil {
-			l.joinRef = ch.joinRef
+		if !ending || l == nil {
+			c.refuse(m.JoinRef, m, "too many messages waiting")
+			return
 		}
-		c.lines = append(c.lines, l)
+		c.prune(l)
+	}
+	waits := l != nil
+	if !waits {
+		l = c.begin(m.Topic)
 	}
 	l.number++
 	j := job{m: *m, number: l.number, size: size}
-	j.m.Payload = slices.Clone(m.Payload) // the frame's memory is used again
-	if j.m.Payload == nil {
-		j.m.Payload = []byte{}
-	}
+	j.m.Payload = append(make([]byte, 0, len(m.Payload)), m.Payload...) // the frame's memory is used again
 	l.jobs = append(l.jobs, j)
 	c.inbox += size
-	if begin {
-		if m.Event == phoenix.EventJoin {
-			l.joinRef = m.JoinRef
-		}
-		c.gw.work.Go(func() { c.work(l) })
-		return
+	if m.Event == phoenix.EventJoin {
+		l.joinRef = m.JoinRef
 	}
-	if ending && (m.Event == phoenix.EventJoin || m.JoinRef == "" || m.JoinRef.Equal(l.joinRef)) {
-		l.reason = auth.ReasonLeft
+	if waits && ending {
+		l.cutAt, l.reason = j.number, auth.ReasonLeft
 		if m.Event == phoenix.EventJoin {
-			l.joinRef, l.reason = m.JoinRef, auth.ReasonDuplicateJoin
+			l.reason = auth.ReasonDuplicateJoin
 		}
-		l.cutAt = j.number
 		if l.hurry == nil {
 			l.hurry = time.AfterFunc(grace, func() { c.hurry(l) })
 		}
 	}
+}
+
+// prune skips at once what waits in l, but for leaves, which are answered, and last words. The caller holds mu.
+func (c *conn) prune(l *line) {
+	l.cut = l.number + 1
+	l.cancel(auth.ReasonDuplicateJoin)
+	l.jobs = slices.DeleteFunc(l.jobs, func(j job) bool {
+		skip := j.out == nil && j.m.Event != phoenix.EventLeave
+		if skip {
+			c.inbox -= j.size
+		}
+		return skip
+	})
 }
 
 // hurry cuts what a leave or join has waited for long enough.
@@ -121,19 +141,22 @@ func (c *conn) work(l *line) {
 		l.jobs = l.jobs[1:]
 		c.inbox -= j.size
 		l.current = j.number
-		if j.m.Event == phoenix.EventLeave {
+		if j.out == nil && j.m.Event == phoenix.EventLeave {
 			c.leave(&j.m)
 			continue
 		}
-		if j.number < l.cut {
+		if j.out == nil && j.number < l.cut {
 			continue
 		}
 		ctx, stop := context.WithCancelCause(context.Background())
 		l.stop = stop
 		c.unlock()
-		if j.m.Event == phoenix.EventJoin {
+		switch {
+		case j.out != nil:
+			c.lastWords(ctx, &j)
+		case j.m.Event == phoenix.EventJoin:
 			c.join(ctx, &j.m)
-		} else {
+		default:
 			c.push(ctx, &j.m)
 		}
 		stop(nil)
@@ -153,4 +176,17 @@ func (c *conn) work(l *line) {
 		c.inbox -= j.size
 	}
 	c.unlock()
+}
+
+// lastWords sends what ends a channel once it is out of the roster, or Redis cannot say so in time.
+func (c *conn) lastWords(ctx context.Context, j *job) {
+	ctx, cancel := context.WithTimeout(ctx, c.gw.cfg.CallTimeout)
+	defer cancel()
+	select {
+	case <-j.out:
+	case <-ctx.Done():
+	}
+	c.mu.Lock()
+	defer c.unlock()
+	c.put(j.words)
 }

@@ -139,7 +139,7 @@ func (p *pod) join(t testing.TB, topic, connection string) *member {
 	return p.enter(t, newMember(topic, connection))
 }
 
-func (p *pod) leave(m *member) { p.Leave(&m.sub, m.entry) }
+func (p *pod) leave(m *member) { p.Leave(&m.sub, m.entry, nil) }
 
 // block makes the worker that carries m wait in the next delivery. entered is closed when it does; call release once.
 func (m *member) block() (entered <-chan struct{}, release func()) {

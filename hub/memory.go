@@ -165,12 +165,15 @@ func (p *MemoryPod) Add(m Member, done func(error)) {
 }
 
 // Remove implements [Roster].
-func (p *MemoryPod) Remove(m Member) {
+func (p *MemoryPod) Remove(m Member, done func(error)) {
 	p.memory.mu.Lock()
-	defer p.memory.mu.Unlock()
 	delete(p.memory.members[m.Topic], m.Connection)
 	if len(p.memory.members[m.Topic]) == 0 {
 		delete(p.memory.members, m.Topic)
+	}
+	p.memory.mu.Unlock()
+	if done != nil {
+		done(nil)
 	}
 }
 

@@ -98,7 +98,7 @@ func TestGiantTopic(t *testing.T) {
 	// Some leave again, so that shards have room and are filled up.
 	for i := 0; i < size; i += 3 {
 		c := counters[i]
-		p.Leave(&c.sub, hub.Member{Topic: "giant", Connection: c.connection})
+		p.Leave(&c.sub, hub.Member{Topic: "giant", Connection: c.connection}, nil)
 		c.sub = hub.Subscription{}
 		if err := p.Join(t.Context(), &c.sub, c, hub.Member{Topic: "giant", Connection: c.connection}, false); err != nil {
 			t.Fatal(err)

@@ -67,9 +67,9 @@ type Member struct {
 type Roster interface {
 	// Add enters m. It does not block. done is called once: with nil when everyone can see m, or with an error.
 	Add(m Member, done func(error))
-	// Remove takes m back. It does not block. A Remove that fails is made good when Redis is back. It
-	// may be called for what was never added.
-	Remove(m Member)
+	// Remove takes m back. It does not block. done, unless it is nil, is called once: with nil when nobody sees m any more,
+	// or with an error; then the Remove is made good when Redis is back. It may be called for what was never added.
+	Remove(m Member, done func(error))
 }
 
 // A Census is a Sink that can name all members that should be in the roster: those for which Add was called, or is about

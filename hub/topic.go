@@ -70,14 +70,17 @@ func (h *Hub) Join(ctx context.Context, sub *Subscription, l Listener, m Member,
 	return nil
 }
 
-// Leave ends what Join began. It does not block. The listener may still get a delivery that is under way.
-func (h *Hub) Leave(sub *Subscription, m Member) {
+// Leave ends what Join began. It does not block. The listener may still get a delivery that is under way. done, unless it is
+// nil, is called once the member is out of the roster, or with an error if that takes longer.
+func (h *Hub) Leave(sub *Subscription, m Member, done func(error)) {
 	if sub.shard != nil {
 		h.metrics.members.Dec()
 		sub.shard.worker.put(sub.shard, op{kind: opRemove, sub: sub})
 	}
 	if sub.roster {
-		h.cfg.Roster.Remove(m)
+		h.cfg.Roster.Remove(m, done)
+	} else if done != nil {
+		done(nil)
 	}
 	h.release(sub.topic, sub.shard)
 }

@@ -142,10 +142,10 @@ func decode(body []byte, field func(key string, value []byte) error) error {
 // fields calls field for each field of an object that is not null. Its errors name the field.
 func fields(object []byte, field func(key string, value []byte) error) error {
 	return rawjson.Object(object, func(k, value []byte) error {
-		if string(value) == "null" {
+		key := string(k)
+		if string(value) == "null" && key != "response" { // a response may be null
 			return nil
 		}
-		key := string(k)
 		if err := field(key, value); err != nil {
 			return fmt.Errorf("%s: %w", key, err)
 		}

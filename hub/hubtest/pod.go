@@ -90,7 +90,7 @@ func (p *runningPod) addThen(m hub.Member, done func(error)) {
 
 func (p *runningPod) remove(m hub.Member) {
 	p.sink.member(m, false)
-	p.Roster.Remove(m)
+	p.Roster.Remove(m, nil)
 }
 
 // wait fails the test unless nil comes.

@@ -153,7 +153,7 @@ func (b *Broker) Publish(addr hub.Address, body []byte, done func(error)) {
 func (b *Broker) Add(m hub.Member, done func(error)) { b.roster.add(m, done) }
 
 // Remove implements [hub.Roster].
-func (b *Broker) Remove(m hub.Member) { b.roster.remove(m) }
+func (b *Broker) Remove(m hub.Member, done func(error)) { b.roster.remove(m, done) }
 
 // Append implements [hub.Stream]. At most 100,000 entries and 64 MiB wait; what is more fails with [ErrFull] at once.
 func (b *Broker) Append(ctx context.Context, e hub.StreamEntry) error {

@@ -45,7 +45,7 @@ func TestEnd(t *testing.T) {
 		p.Publish("topic:x", nil, func(err error) { late <- err })
 		p.Subscribe("topic:x", func(err error) { late <- err })
 		p.Add(member("t", many), func(err error) { late <- err })
-		p.Remove(member("t", many))
+		p.Remove(member("t", many), nil)
 		p.Unsubscribe("topic:x")
 		if len(late) != 3 {
 			t.Fatalf("got %d results at once, want 3", len(late))

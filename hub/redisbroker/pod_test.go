@@ -106,7 +106,7 @@ func (p *pod) leave(m hub.Member) {
 	p.mu.Lock()
 	delete(p.members, m)
 	p.mu.Unlock()
-	p.Remove(m)
+	p.Remove(m, nil)
 }
 
 func (p *pod) got(addr hub.Address) []string {

@@ -54,9 +54,10 @@ func (r *roster) add(m hub.Member, done func(error)) {
 	}
 }
 
-func (r *roster) remove(m hub.Member) {
-	if err := r.queue.put(entry{member: m, remove: true}); err != nil {
+func (r *roster) remove(m hub.Member, done func(error)) {
+	if err := r.queue.put(entry{member: m, done: done, remove: true}); err != nil {
 		r.distrust()
+		tell(done, err)
 	}
 }
 

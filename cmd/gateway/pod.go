@@ -1,0 +1,151 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"sync/atomic"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"roost/admin"
+	"roost/auth"
+	"roost/auth/webhook"
+	"roost/gateway"
+	"roost/hub"
+	"roost/hub/redisbroker"
+)
+
+// pod is one gateway process.
+type pod struct {
+	cfg     *config
+	log     *slog.Logger
+	broker  *redisbroker.Broker
+	hub     *hub.Hub
+	backend *webhook.Client // nil if the rules never ask
+	gateway *gateway.Gateway
+	metrics *prometheus.Registry
+
+	stopping atomic.Bool
+}
+
+// newPod builds the pod. Nothing runs and nothing listens yet.
+func newPod(cfg *config, log *slog.Logger) (*pod, error) {
+	p := &pod{cfg: cfg, log: log, metrics: admin.NewRegistry(build())}
+	var err error
+	p.broker, err = redisbroker.Open(redisbroker.Config{
+		URL:            cfg.RedisURL,
+		PodID:          string(cfg.PodID),
+		Prefix:         cfg.RedisPrefix,
+		MaxMessageSize: int(cfg.OutboxLimit), // nobody could be sent more
+		Logger:         log,
+		Registerer:     p.metrics,
+	})
+	if err != nil {
+		return nil, fmt.Errorf("REDIS_URL: %w", err)
+	}
+	p.hub = hub.New(hub.Config{
+		PodID: string(cfg.PodID), Broker: p.broker, Roster: p.broker, Stream: p.broker, MaxMessage: int(cfg.OutboxLimit),
+		Logger: log, Registerer: p.metrics,
+	})
+	if err := errors.Join(p.addBackend(), p.addGateway()); err != nil {
+		return nil, err
+	}
+	return p, nil
+}
+
+// addBackend builds the webhook, if there is one to call.
+func (p *pod) addBackend() (err error) {
+	if p.cfg.WebhookURL.URL == nil {
+		return nil
+	}
+	if p.cfg.WebhookSecret == "" {
+		p.log.Warn("webhook calls are not signed, because ROOST_WEBHOOK_SECRET is not set")
+	}
+	p.backend, err = webhook.New(webhook.Config{
+		URL:         p.cfg.WebhookURL.URL.String(),
+		Secrets:     []string{p.cfg.WebhookSecret},
+		Timeout:     time.Duration(p.cfg.WebhookTimeout),
+		Events:      p.cfg.WebhookEvents,
+		MaxInFlight: int(p.cfg.WebhookMaxInFlight),
+		Logger:      p.log,
+		Registerer:  p.metrics,
+	})
+	return err
+}
+
+// addGateway builds the client side.
+func (p *pod) addGateway() (err error) {
+	var backend auth.Backend
+	if p.backend != nil {
+		backend = p.backend
+	}
+	p.gateway, err = gateway.New(gateway.Config{
+		Hub:            p.hub,
+		Backend:        backend,
+		Rules:          p.cfg.rules,
+		SocketPath:     p.cfg.SocketPath,
+		Origins:        p.cfg.origins,
+		Subprotocols:   p.cfg.Subprotocols,
+		ConnectHeaders: p.cfg.ConnectHeaders,
+		Compress:       bool(p.cfg.Compress),
+		IdleTimeout:    time.Duration(p.cfg.IdleTimeout),
+		WriteTimeout:   time.Duration(p.cfg.WriteTimeout),
+		MaxMessageSize: int(p.cfg.MaxMessageSize),
+		MaxChannels:    int(p.cfg.MaxChannels),
+		OutboxLimit:    int(p.cfg.OutboxLimit),
+		InboxLimit:     int(p.cfg.InboxLimit),
+		Logger:         p.log,
+		Registerer:     p.metrics,
+	})
+	return err
+}
+
+// health is what /readyz asks.
+func (p *pod) health() []admin.Check {
+	return []admin.Check{
+		{Name: "running", Ask: func() error {
+			if p.stopping.Load() {
+				return errors.New("the pod is stopping")
+			}
+			return nil
+		}},
+		{Name: "redis", Ask: func() error {
+			if !p.hub.Ready() {
+				return errors.New("the link to Redis is down")
+			}
+			return nil
+		}},
+	}
+}
+
+// Limits of the HTTP servers. A connect's params and tokens travel in the request line.
+const (
+	headerTimeout  = 10 * time.Second
+	keepAlive      = 75 * time.Second
+	maxHeaderBytes = 32 << 10
+)
+
+// server answers requests with h.
+func (p *pod) server(h http.Handler) *http.Server {
+	return &http.Server{
+		Handler:           h,
+		ReadHeaderTimeout: headerTimeout,
+		IdleTimeout:       keepAlive,
+		MaxHeaderBytes:    maxHeaderBytes,
+		ErrorLog:          slog.NewLogLogger(p.log.Handler(), slog.LevelWarn),
+	}
+}
+
+// listen opens a port. setting is the one to change if that fails.
+func listen(ctx context.Context, setting, host string, number port) (net.Listener, error) {
+	l, err := new(net.ListenConfig).Listen(ctx, "tcp", net.JoinHostPort(host, number.String()))
+	if err != nil {
+		return nil, fmt.Errorf("%s=%s: %w", setting, number, err)
+	}
+	return l, nil
+}
