@@ -24,7 +24,10 @@ type Config struct {
 	ConnectHeaders []string // request headers that the backend sees. Default: none
 	Compress       bool     // permessage-deflate. Default: off
 
-	IdleTimeout    time.Duration // a connection without a byte from the client is closed. Default: 60s
+	LongPollWindow time.Duration // how long a poll is held; negative: no long-polling. Default: 10s
+	Directory      hub.Directory // where pods find each other's long-poll sessions. Default: this pod is the only one
+
+	IdleTimeout    time.Duration // a WebSocket without a byte from the client is closed. Default: 60s
 	CallTimeout    time.Duration // a join waits so long for the hub. Default: 5s
 	WriteTimeout   time.Duration // a client that takes nothing for so long is slow. Default: 10s
 	MaxMessageSize int           // bytes of one client message, after inflation. Default: 64 KiB
@@ -48,6 +51,7 @@ func (c Config) withDefaults() (Config, error) {
 		return c, errors.New("gateway: Config.Backend is missing, and the topic rules ask it")
 	}
 	set(&c.SocketPath, "/socket")
+	set(&c.LongPollWindow, 10*time.Second)
 	set(&c.IdleTimeout, time.Minute)
 	set(&c.CallTimeout, 5*time.Second)
 	set(&c.WriteTimeout, 10*time.Second)
@@ -55,6 +59,9 @@ func (c Config) withDefaults() (Config, error) {
 	set(&c.MaxChannels, 100)
 	set(&c.OutboxLimit, 1<<20)
 	set(&c.InboxLimit, 1<<20)
+	if c.Directory == nil {
+		c.Directory = hub.Alone()
+	}
 	if c.Logger == nil {
 		c.Logger = slog.Default()
 	}

@@ -3,6 +3,7 @@ package gateway
 import (
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"roost/auth"
 	"roost/hub"
@@ -17,8 +18,9 @@ type conn struct {
 	enc    *encoding
 	out    outbox
 
-	index int          // in Gateway.conns; guarded by Gateway.mu
-	heard atomic.Int64 // when the client was last heard, by Gateway.clock
+	index    int           // in Gateway.conns; guarded by Gateway.mu
+	heard    atomic.Int64  // when the client was last heard, in Unix milliseconds
+	patience time.Duration // how long it may be silent
 
 	mu       sync.Mutex
 	channels []*channel // joined, or being joined: one per topic
@@ -34,6 +36,8 @@ type conn struct {
 type outbox interface {
 	// put queues frames, or returns false if there is no room. It does not change or keep them once they are sent.
 	put(frames []byte) bool
+	// flush is called when nothing more is put for the moment.
+	flush()
 	// finish closes the connection with code, behind what is queued; at once if code is closeNone.
 	finish(code uint16)
 }
@@ -51,6 +55,7 @@ func (c *conn) put(frames []byte) {
 func (c *conn) unlock() {
 	ended, slow := c.notices, c.overflow && !c.closed
 	c.notices = nil
+	c.out.flush()
 	c.mu.Unlock()
 	for _, ch := range ended {
 		c.gw.notify(ch)

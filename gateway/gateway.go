@@ -2,6 +2,7 @@ package gateway
 
 import (
 	"context"
+	"math"
 	"net/http"
 	"runtime"
 	"strconv"
@@ -16,7 +17,10 @@ import (
 // Gateway serves Phoenix sockets. It is an http.Handler for the paths below its socket path.
 type Gateway struct {
 	cfg       Config
-	path      path
+	websocket path
+	longPoll  path // nil if it is off
+	sessions  sessions
+	transport *http.Transport // between pods
 	metrics   *metrics
 	encodings [2][framings]*encoding // by version
 	pollers   []*poller              // by descriptor
@@ -36,7 +40,11 @@ func New(cfg Config) (*Gateway, error) {
 	if err != nil {
 		return nil, err
 	}
-	g := &Gateway{cfg: cfg, path: parsePath(cfg.SocketPath + "/websocket"), metrics: newMetrics(cfg.Registerer)}
+	g := &Gateway{cfg: cfg, websocket: parsePath(cfg.SocketPath + "/websocket"), metrics: newMetrics(cfg.Registerer)}
+	if cfg.LongPollWindow > 0 {
+		g.longPoll = parsePath(cfg.SocketPath + "/longpoll")
+		g.transport = newTransport(cfg.LongPollWindow)
+	}
 	for _, v := range []phoenix.Version{phoenix.V1, phoenix.V2} {
 		for f := range framings {
 			g.encodings[v][f] = &encoding{version: v, framing: f, metrics: g.metrics}
@@ -51,10 +59,14 @@ func New(cfg Config) (*Gateway, error) {
 	return g, nil
 }
 
-// ServeHTTP serves {socket path}/websocket and answers 404 to every other path.
+// ServeHTTP serves {socket path}/websocket and {socket path}/longpoll, and answers 404 to every other path.
 func (g *Gateway) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	if vars, found := g.path.match(r.URL.Path); found {
+	if vars, found := g.websocket.match(r.URL.Path); found {
 		g.serveWebSocket(w, r, vars)
+		return
+	}
+	if vars, found := g.longPoll.match(r.URL.Path); found {
+		g.serveLongPoll(w, r, vars)
 		return
 	}
 	http.Error(w, "There is nothing here. Phoenix clients connect to "+g.cfg.SocketPath+"/websocket (phoenix.js appends /websocket itself).", http.StatusNotFound)
@@ -62,14 +74,24 @@ func (g *Gateway) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 
 // Run closes idle connections until ctx ends. It blocks.
 func (g *Gateway) Run(ctx context.Context) error {
-	tick := time.NewTicker(min(max(g.cfg.IdleTimeout/64, 10*time.Millisecond), time.Second))
+	shortest := g.cfg.IdleTimeout
+	if g.longPoll != nil {
+		shortest = min(shortest, 3*g.cfg.LongPollWindow)
+	}
+	tick := time.NewTicker(min(max(shortest/64, 10*time.Millisecond), time.Second))
 	defer tick.Stop()
+	var polling []*session
 	for n := 1; ; n++ {
 		select {
 		case <-ctx.Done():
 			return nil
 		case now := <-tick.C:
 			g.clock.Store(now.UnixMilli())
+			polling = g.sessions.all(polling[:0])
+			for _, s := range polling {
+				s.overdue(now.Add(-g.cfg.LongPollWindow).UnixMilli())
+			}
+			clear(polling)
 			if n%4 == 0 { // looking at every connection costs more than the time
 				g.closeIdle(now)
 			}
@@ -79,11 +101,10 @@ func (g *Gateway) Run(ctx context.Context) error {
 
 // closeIdle closes the connections that were not heard for too long.
 func (g *Gateway) closeIdle(now time.Time) {
-	before := now.Add(-g.cfg.IdleTimeout).UnixMilli()
 	var idle []*conn
 	g.mu.Lock()
 	for _, c := range g.conns {
-		if c.heard.Load() < before {
+		if now.UnixMilli()-c.heard.Load() > c.patience.Milliseconds() {
 			idle = append(idle, c)
 		}
 	}
@@ -103,6 +124,9 @@ func (g *Gateway) Drain(ctx context.Context) error {
 	g.draining = true
 	conns := append([]*conn(nil), g.conns...)
 	g.mu.Unlock()
+	for _, s := range g.sessions.all(nil) {
+		s.overdue(math.MaxInt64) // held polls end at once, and their clients' next request goes elsewhere
+	}
 	pause := time.Second / drainPace
 	if end, limited := ctx.Deadline(); limited && len(conns) > 0 {
 		pause = min(pause, time.Until(end)*3/4/time.Duration(len(conns)))
@@ -160,8 +184,13 @@ func (g *Gateway) forget(c *conn, code uint16, reason auth.Reason) {
 	g.metrics.connections.WithLabelValues(c.client.Transport, c.client.VSN[:1]).Dec()
 	g.metrics.closed.WithLabelValues(strconv.Itoa(int(code)), string(reason)).Inc()
 	g.cfg.Hub.Detach(c, c.client.ID)
+	g.disconnected(c.client, reason)
+}
+
+// disconnected tells the backend that a connection it accepted has ended.
+func (g *Gateway) disconnected(client *auth.Client, reason auth.Reason) {
 	if g.cfg.Backend != nil {
-		g.cfg.Backend.Disconnect(&auth.DisconnectNotice{Client: c.client, Reason: reason})
+		g.cfg.Backend.Disconnect(&auth.DisconnectNotice{Client: client, Reason: reason})
 	}
 }
 

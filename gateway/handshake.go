@@ -34,19 +34,37 @@ type offer struct {
 
 // check goes through a handshake in the order of Phoenix: method, origin, token, subprotocol, vsn. Then comes what the
 // backend says.
-func (g *Gateway) check(r *http.Request, vars []string, transport string) (*offer, error) {
+func (g *Gateway) check(r *http.Request, vars []string) (*offer, error) {
 	if r.Method != http.MethodGet {
 		return nil, &rejection{status: http.StatusBadRequest, reason: "method"}
 	}
-	if !g.cfg.Origins.allow(r) {
-		g.cfg.Logger.Warn("origin refused", "origin", r.Header.Get("Origin"), "host", r.Host, "allowed", g.cfg.Origins.String(), "setting", "ROOST_CHECK_ORIGIN")
+	if !g.allowOrigin(r) {
 		return nil, &rejection{status: http.StatusForbidden, reason: "origin"}
 	}
-	var o offer
-	token, err := g.protocols(r, &o)
+	subprotocol, token, err := g.protocols(r)
 	if err != nil {
 		return nil, err
 	}
+	o, err := g.introduce(r, vars, "websocket")
+	if err != nil {
+		return nil, err
+	}
+	o.subprotocol, o.client.AuthToken = subprotocol, token
+	return o, nil
+}
+
+// allowOrigin tells whether the request's origin may connect, and logs what to change if not.
+func (g *Gateway) allowOrigin(r *http.Request) bool {
+	if g.cfg.Origins.allow(r) {
+		return true
+	}
+	g.cfg.Logger.Warn("origin refused", "origin", r.Header.Get("Origin"), "host", r.Host, "allowed", g.cfg.Origins.String(), "setting", "ROOST_CHECK_ORIGIN")
+	return false
+}
+
+// introduce reads who wants to connect, and in which version.
+func (g *Gateway) introduce(r *http.Request, vars []string, transport string) (*offer, error) {
+	var o offer
 	query, err := decodeQuery(r.URL.RawQuery)
 	if err != nil {
 		return nil, &rejection{http.StatusBadRequest, "malformed query", "query"}
@@ -69,7 +87,6 @@ func (g *Gateway) check(r *http.Request, vars []string, transport string) (*offe
 		RemoteIP:   remoteIP(r),
 		Params:     query.appendJSON(nil),
 		Headers:    g.headers(r),
-		AuthToken:  token,
 		Assigns:    noAssigns,
 	}
 	return &o, nil
@@ -131,7 +148,7 @@ func (g *Gateway) reject(w http.ResponseWriter, err error) {
 const tokenPrefix = "base64url.bearer.phx."
 
 // protocols reads Sec-WebSocket-Protocol: it picks the subprotocol to echo and returns the auth token, if there is one.
-func (g *Gateway) protocols(r *http.Request, o *offer) (token *string, err error) {
+func (g *Gateway) protocols(r *http.Request) (subprotocol string, token *string, err error) {
 	var offered []string
 	tokens := 0
 	for _, line := range r.Header.Values("Sec-Websocket-Protocol") {
@@ -144,7 +161,7 @@ func (g *Gateway) protocols(r *http.Request, o *offer) (token *string, err error
 			}
 			text, err := decodeToken(encoded)
 			if err != nil {
-				return nil, &rejection{status: http.StatusForbidden, reason: "token"}
+				return "", nil, &rejection{status: http.StatusForbidden, reason: "token"}
 			}
 			token = &text
 			tokens++
@@ -154,19 +171,17 @@ func (g *Gateway) protocols(r *http.Request, o *offer) (token *string, err error
 		token = nil // as Phoenix: neither counts
 	}
 	if len(offered) == 0 {
-		return token, nil
+		return "", token, nil
 	}
 	if slices.Contains(offered, "phoenix") {
-		o.subprotocol = "phoenix"
-		return token, nil
+		return "phoenix", token, nil
 	}
 	for _, name := range g.cfg.Subprotocols {
 		if slices.Contains(offered, name) {
-			o.subprotocol = name
-			return token, nil
+			return name, token, nil
 		}
 	}
-	return nil, &rejection{status: http.StatusForbidden, reason: "subprotocol"}
+	return "", nil, &rejection{status: http.StatusForbidden, reason: "subprotocol"}
 }
 
 // decodeToken reads base64 in either alphabet, padded or not. The prefix says base64url; phoenix.js writes the other.

@@ -14,6 +14,7 @@ type metrics struct {
 	stale         prometheus.Counter
 	unmatched     prometheus.Counter
 	slow          prometheus.Counter
+	relayed       prometheus.Counter
 	limited       *prometheus.CounterVec
 	undeliverable *prometheus.CounterVec
 }
@@ -38,11 +39,12 @@ func newMetrics(r prometheus.Registerer) *metrics {
 		stale:         counter("roost_messages_stale_total", "Messages dropped because their join_ref is not the channel's."),
 		unmatched:     counter("roost_messages_unmatched_total", "Messages answered with unmatched topic."),
 		slow:          counter("roost_slow_clients_total", "Connections closed with 1013 because the client did not read."),
+		relayed:       counter("roost_longpoll_relayed_total", "Long-poll requests passed on to the pod that has the session."),
 		limited:       vec("roost_limited_total", "Messages refused by a limit, by kind.", "kind"),
 		undeliverable: vec("roost_undeliverable_total", "Messages that could not be sent, by reason.", "reason"),
 	}
 	if r != nil {
-		r.MustRegister(m.connections, m.accepted, m.rejected, m.closed, m.joins, m.messages, m.bytes, m.stale, m.unmatched, m.slow, m.limited, m.undeliverable)
+		r.MustRegister(m.connections, m.accepted, m.rejected, m.closed, m.joins, m.messages, m.bytes, m.stale, m.unmatched, m.slow, m.relayed, m.limited, m.undeliverable)
 	}
 	return m
 }

@@ -30,6 +30,9 @@ func (s *socket) put(frames []byte) bool {
 	return true
 }
 
+// flush implements [outbox]. There is nothing to do: what could leave has left.
+func (s *socket) flush() {}
+
 // finish implements [outbox]. What is queued still leaves, unless the client was too slow for it.
 func (s *socket) finish(code uint16) {
 	s.ending = code

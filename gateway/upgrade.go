@@ -24,7 +24,7 @@ var upgrader = websocket.Upgrader{
 // serveWebSocket does the handshake of a WebSocket and hands the connection to a goroutine of its own, so that what the
 // HTTP server held for the request is free again.
 func (g *Gateway) serveWebSocket(w http.ResponseWriter, r *http.Request, vars []string) {
-	o, err := g.check(r, vars, "websocket")
+	o, err := g.check(r, vars)
 	if err == nil {
 		err = checkUpgrade(r)
 	}
@@ -40,15 +40,13 @@ func (g *Gateway) serveWebSocket(w http.ResponseWriter, r *http.Request, vars []
 	}
 	deflate := g.cfg.Compress && offersDeflate(r)
 	s := &socket{}
-	s.conn = conn{gw: g, client: o.client, enc: g.encodings[o.version][framed], out: s}
+	s.conn = conn{gw: g, client: o.client, enc: g.encodings[o.version][framed], out: s, patience: g.cfg.IdleTimeout}
 	if deflate {
 		s.enc = g.encodings[o.version][framedDeflated]
 	}
 	if !g.enter(&s.conn) {
 		g.reject(w, &rejection{status: http.StatusServiceUnavailable, reason: "draining"})
-		if g.cfg.Backend != nil {
-			g.cfg.Backend.Disconnect(&auth.DisconnectNotice{Client: o.client, Reason: auth.ReasonDrained})
-		}
+		g.disconnected(o.client, auth.ReasonDrained)
 		return
 	}
 	g.cfg.Hub.Attach(r.Context(), s, o.client.ID)

@@ -1,6 +1,9 @@
 package hub
 
-import "context"
+import (
+	"context"
+	"crypto/rand"
+)
 
 // Address names one publish channel, without the prefix of the installation: "topic:<topic>", "id:<socket id>" or
 // "conn:<connection id>".
@@ -80,6 +83,28 @@ type Census interface {
 	// may wait for locks that are not held while a method of the Broker or the Roster is called.
 	Members(yield func(Member) bool)
 }
+
+// A Directory tells pods where to find each other.
+type Directory interface {
+	// Key returns a secret of 32 bytes that all pods share and nobody else knows. It blocks until it is known, or ctx ends.
+	Key(ctx context.Context) ([]byte, error)
+	// URL returns the base URL of a pod's client port as other pods reach it, or "" if the pod is gone or has none. It
+	// blocks until that is known, or ctx ends.
+	URL(ctx context.Context, pod string) (string, error)
+}
+
+// Alone is the Directory of a pod that has no others, with a secret of its own.
+func Alone() Directory {
+	var a alone
+	_, _ = rand.Read(a[:]) // never fails
+	return a
+}
+
+type alone [32]byte
+
+func (a alone) Key(context.Context) ([]byte, error) { return a[:], nil }
+
+func (alone) URL(context.Context, string) (string, error) { return "", nil }
 
 // Stream keeps what clients push where a rule says push: stream.
 type Stream interface {

@@ -36,6 +36,10 @@ type settings struct {
 	WebhookEvents      list     `env:"ROOST_WEBHOOK_EVENTS" envDefault:"join,push,leave"`
 	WebhookMaxInFlight count    `env:"ROOST_WEBHOOK_MAX_IN_FLIGHT" envDefault:"256"`
 
+	LongPoll       toggle   `env:"ROOST_LONGPOLL" envDefault:"on"`
+	LongPollWindow duration `env:"ROOST_LONGPOLL_WINDOW" envDefault:"10s"`
+	AdvertiseURL   webURL   `env:"ROOST_ADVERTISE_URL" none:"none: long-poll requests are not passed on between pods"`
+
 	ConnectHeaders list     `env:"ROOST_CONNECT_HEADERS" envDefault:"user-agent"`
 	CheckOrigin    string   `env:"ROOST_CHECK_ORIGIN" envDefault:"conn"`
 	IdleTimeout    duration `env:"ROOST_IDLE_TIMEOUT" envDefault:"60s"`

@@ -69,7 +69,6 @@ func TestConfigErrors(t *testing.T) {
 		"name of another product": {"ROOST_WEBHOOK_URI=x", "ROOST_WEBHOOK_URI: no such setting; did you mean ROOST_WEBHOOK_URL?"},
 		"later":                   {"ROOST_JWT_JWKS_URL=x", "ROOST_JWT_JWKS_URL: not in this version yet"},
 		"later, from a file":      {"ROOST_API_TOKEN_FILE=x", "ROOST_API_TOKEN_FILE: not in this version yet"},
-		"later, long-poll":        {"ROOST_LONGPOLL_WINDOW=5s", "ROOST_LONGPOLL_WINDOW: not in this version yet"},
 		"port of Kubernetes":      {"PORT=tcp://10.0.0.1:80", `PORT: "tcp://10.0.0.1:80" is not a port (0 to 65535)`},
 		"duration":                {"ROOST_IDLE_TIMEOUT=30", `ROOST_IDLE_TIMEOUT: "30" is not a duration such as 30s or 2m`},
 		"size":                    {"ROOST_OUTBOX_LIMIT=1MB", `ROOST_OUTBOX_LIMIT: "1MB" is not a size such as 64KiB, 1MiB or 65536`},

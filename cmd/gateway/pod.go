@@ -42,6 +42,7 @@ func newPod(cfg *config, log *slog.Logger) (*pod, error) {
 		PodID:          string(cfg.PodID),
 		Prefix:         cfg.RedisPrefix,
 		MaxMessageSize: int(cfg.OutboxLimit), // nobody could be sent more
+		AdvertiseURL:   cfg.AdvertiseURL.String(),
 		Logger:         log,
 		Registerer:     p.metrics,
 	})
@@ -84,6 +85,10 @@ func (p *pod) addGateway() (err error) {
 	if p.backend != nil {
 		backend = p.backend
 	}
+	window := time.Duration(p.cfg.LongPollWindow)
+	if !p.cfg.LongPoll {
+		window = -1
+	}
 	p.gateway, err = gateway.New(gateway.Config{
 		Hub:            p.hub,
 		Backend:        backend,
@@ -93,6 +98,8 @@ func (p *pod) addGateway() (err error) {
 		Subprotocols:   p.cfg.Subprotocols,
 		ConnectHeaders: p.cfg.ConnectHeaders,
 		Compress:       bool(p.cfg.Compress),
+		LongPollWindow: window,
+		Directory:      p.broker,
 		IdleTimeout:    time.Duration(p.cfg.IdleTimeout),
 		WriteTimeout:   time.Duration(p.cfg.WriteTimeout),
 		MaxMessageSize: int(p.cfg.MaxMessageSize),

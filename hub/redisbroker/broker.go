@@ -33,6 +33,8 @@ type Config struct {
 	MaxMessageSize int
 	// StreamLength is about how many entries the stream of pushes keeps. Default: 100000
 	StreamLength int64
+	// AdvertiseURL is the base URL of this pod's client port as other pods reach it. Default: none, they do not.
+	AdvertiseURL string
 
 	Logger     *slog.Logger          // Default: slog.Default
 	Registerer prometheus.Registerer // where metrics go. Default: nowhere
@@ -70,6 +72,7 @@ type Broker struct {
 	publisher *publisher
 	roster    *roster
 	appender  *appender
+	directory *directory
 	running   atomic.Bool
 }
 
@@ -77,6 +80,8 @@ var (
 	_ hub.Broker = (*Broker)(nil)
 	_ hub.Roster = (*Broker)(nil)
 	_ hub.Stream = (*Broker)(nil)
+
+	_ hub.Directory = (*Broker)(nil)
 )
 
 // Open checks cfg and returns a broker that works once Run does. It does not connect. Its errors hold nothing of the URL.
@@ -105,6 +110,7 @@ func Open(cfg Config) (*Broker, error) {
 		publisher: newPublisher(k, c, m),
 		roster:    r,
 		appender:  newAppender(k, c, cfg.StreamLength),
+		directory: newDirectory(k, c, cfg.AdvertiseURL, cfg.Logger),
 	}, nil
 }
 
@@ -121,6 +127,7 @@ func (b *Broker) Run(ctx context.Context, sink hub.Sink) error {
 
 	var parts sync.WaitGroup
 	parts.Go(func() { b.link.run(ctx, sink) })
+	parts.Go(func() { b.directory.run(ctx) })
 	parts.Go(func() { b.publisher.queue.run(flush, b.publisher.send) })
 	parts.Go(func() { b.appender.queue.run(flush, b.appender.send) })
 	parts.Go(func() { b.roster.run(flush, census) })

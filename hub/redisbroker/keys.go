@@ -39,3 +39,9 @@ func parseIndexField(field string) (hub.Member, bool) {
 }
 
 var globEscaper = strings.NewReplacer(`\`, `\\`, `*`, `\*`, `?`, `\?`, `[`, `\[`, `]`, `\]`)
+
+// url holds the base URL of a pod's client port.
+func (k keys) url(pod string) string { return k.prefix + "pod:" + pod + ":url" }
+
+// secret holds what pods sign with.
+func (k keys) secret() string { return k.prefix + "secret" }
