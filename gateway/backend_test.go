@@ -17,6 +17,7 @@ type backend struct {
 	connect func(ctx context.Context, c *auth.Client) (*auth.ConnectAnswer, error)
 	join    func(ctx context.Context, r *auth.JoinRequest) (*auth.Answer, error)
 	push    func(ctx context.Context, r *auth.PushRequest) (*auth.Answer, error)
+	leave   func() // called with every leave notice
 
 	mu          sync.Mutex
 	leaves      []auth.LeaveNotice
@@ -49,8 +50,11 @@ func (b *backend) Push(ctx context.Context, r *auth.PushRequest) (*auth.Answer, 
 
 func (b *backend) Leave(n *auth.LeaveNotice) {
 	b.mu.Lock()
-	defer b.mu.Unlock()
 	b.leaves = append(b.leaves, *n)
+	b.mu.Unlock()
+	if b.leave != nil {
+		b.leave()
+	}
 }
 
 func (b *backend) Disconnect(n *auth.DisconnectNotice) {

@@ -9,6 +9,9 @@ import (
 
 // rawConn returns the socket below nc, or nil if nc is something else, such as TLS.
 func rawConn(nc net.Conn) (syscall.RawConn, int) {
+	if returned, ok := nc.(*returnedConn); ok && len(returned.ahead) == 0 {
+		nc = returned.Conn
+	}
 	tcp, ok := nc.(*net.TCPConn)
 	if !ok {
 		return nil, 0
@@ -31,6 +34,20 @@ func readFD(fd uintptr, b []byte) (int, error) {
 		if err != syscall.EINTR {
 			return n, err
 		}
+	}
+}
+
+// peekFD tells whether a socket that does not block has something to read; gone tells that the other side has closed it.
+func peekFD(fd int) (some, gone bool) {
+	var b [1]byte
+	n, _, err := syscall.Recvfrom(fd, b[:], syscall.MSG_PEEK)
+	switch {
+	case n > 0:
+		return true, false
+	case err == syscall.EAGAIN || err == syscall.EINTR:
+		return false, false
+	default:
+		return false, true
 	}
 }
 

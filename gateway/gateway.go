@@ -20,6 +20,7 @@ type Gateway struct {
 	websocket path
 	longPoll  path // nil if it is off
 	sessions  sessions
+	garages   garages
 	transport *http.Transport // between pods
 	metrics   *metrics
 	encodings [2][framings]*encoding // by version
@@ -143,7 +144,11 @@ func (g *Gateway) Drain(ctx context.Context) error {
 		c.close(closeRestart, auth.ReasonDrained)
 	}
 	done := make(chan struct{})
-	go func() { g.work.Wait(); close(done) }()
+	go func() {
+		defer close(done)
+		g.work.Wait()
+		g.garages.close()
+	}()
 	select {
 	case <-done:
 		return nil

@@ -145,7 +145,7 @@ func TestSlowClient(t *testing.T) {
 	for _, l := range []link{plain, wrapped, secured} {
 		t.Run(string(l), func(t *testing.T) {
 			t.Parallel()
-			const limit, size, kernel = 512 << 10, 16 << 10, 256 << 10
+			const limit, size, kernel = 512 << 10, 16 << 10, 512 << 10
 			b := &backend{}
 			p := startPodOn(t, l, b, func(c *gateway.Config) { c.OutboxLimit = limit })
 			slow, quick := p.raw(nil), p.raw(nil)
@@ -227,4 +227,28 @@ func TestWriteTimeout(t *testing.T) {
 			}
 		})
 	}
+}
+
+// However many find out at once that a client is slow, it is counted once.
+func TestSlowClientIsCountedOnce(t *testing.T) {
+	const clients, topics = 20, 6
+	b := &backend{}
+	p := startPod(t, b, func(c *gateway.Config) { c.OutboxLimit = 1 })
+	for range clients {
+		slow := p.raw(nil)
+		for i := range topics {
+			ref := fmt.Sprint(i + 1)
+			send(slow, join(ref, "topic"+ref))
+			slow.Want(phoenixtest.OpText, joined(ref, "topic"+ref))
+		}
+	}
+	body := fmt.Sprintf(`{"event":"e","payload":{"fill":%q}}`, strings.Repeat("x", 100_000))
+	for range 30 {
+		for i := range topics {
+			p.publish(hub.TopicAddress(fmt.Sprint("topic", i+1)), body)
+		}
+	}
+	eventually(t, "end of all clients", func() bool { return len(b.gone()) == clients })
+	p.wantCounter(clients, "roost_connections_closed_total", "reason=slow")
+	p.wantCounter(clients, "roost_slow_clients_total")
 }

@@ -2,7 +2,6 @@ package gateway
 
 import (
 	"errors"
-	"io"
 	"os"
 	"sync"
 	"syscall"
@@ -12,22 +11,22 @@ import (
 const readBuffer = 64 << 10
 
 // poller waits for the bytes of many connections with one goroutine and one epoll instance, so that an idle connection
-// costs neither a goroutine nor a stack. It runs while it has sockets. See docs/adr/0003-one-poller-for-many-sockets.md.
+// costs neither a goroutine nor a stack. It runs while it has something to watch. See docs/adr/0003-one-poller-for-many-sockets.md.
 type poller struct {
 	work *sync.WaitGroup
 
 	mu      sync.Mutex
-	epoll   *os.File // nil while there are no sockets
+	epoll   *os.File // nil while there is nothing to watch
 	fd      int      // of epoll
-	sockets map[int32]*socket
+	watches map[int32]watched
 }
 
 func newPoller(work *sync.WaitGroup) *poller {
-	return &poller{work: work, sockets: map[int32]*socket{}}
+	return &poller{work: work, watches: map[int32]watched{}}
 }
 
-// add begins to watch s. The caller holds s.mu.
-func (p *poller) add(s *socket) error {
+// add begins to watch w.
+func (p *poller) add(w watched) error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.epoll == nil {
@@ -35,22 +34,26 @@ func (p *poller) add(s *socket) error {
 			return err
 		}
 	}
-	event := syscall.EpollEvent{Events: syscall.EPOLLIN, Fd: int32(s.fd)}
-	if err := syscall.EpollCtl(p.fd, syscall.EPOLL_CTL_ADD, s.fd, &event); err != nil {
+	event := syscall.EpollEvent{Events: syscall.EPOLLIN, Fd: int32(w.descriptor())}
+	if err := syscall.EpollCtl(p.fd, syscall.EPOLL_CTL_ADD, w.descriptor(), &event); err != nil {
 		p.stopIfIdle()
 		return err
 	}
-	p.sockets[event.Fd] = s
+	p.watches[event.Fd] = w
 	return nil
 }
 
-// remove ends watching s, whose descriptor must still be open. The caller holds s.mu.
-func (p *poller) remove(s *socket) {
+// remove ends watching w, whose descriptor must still be open. It may be called again.
+func (p *poller) remove(w watched) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	delete(p.sockets, int32(s.fd))
+	fd := int32(w.descriptor())
+	if p.watches[fd] != w {
+		return
+	}
+	delete(p.watches, fd)
 	// It fails only if the descriptor is no more, and then it is not watched.
-	_ = syscall.EpollCtl(p.fd, syscall.EPOLL_CTL_DEL, s.fd, nil)
+	_ = syscall.EpollCtl(p.fd, syscall.EPOLL_CTL_DEL, int(fd), nil)
 	p.stopIfIdle()
 }
 
@@ -76,7 +79,7 @@ func (p *poller) open() error {
 
 // stopIfIdle ends the goroutine when there is nothing to watch. The caller holds mu.
 func (p *poller) stopIfIdle() {
-	if len(p.sockets) == 0 && p.epoll != nil {
+	if len(p.watches) == 0 && p.epoll != nil {
 		_ = p.epoll.Close()
 		p.epoll = nil
 	}
@@ -99,31 +102,11 @@ func (p *poller) run(raw syscall.RawConn) {
 		}
 		for _, e := range events[:n] {
 			p.mu.Lock()
-			s := p.sockets[e.Fd]
+			w := p.watches[e.Fd]
 			p.mu.Unlock()
-			if s != nil {
-				s.readable(buf)
+			if w != nil {
+				w.readable(buf)
 			}
 		}
-	}
-}
-
-// readable takes what the client sent. Only the poller calls it.
-func (s *socket) readable(buf []byte) {
-	s.mu.Lock()
-	if s.gone {
-		s.mu.Unlock()
-		return
-	}
-	n, err := readFD(uintptr(s.fd), buf) // under mu, so that the descriptor is ours
-	s.mu.Unlock()
-	switch {
-	case errors.Is(err, syscall.EAGAIN):
-		return
-	case n == 0 && err == nil:
-		err = io.EOF
-	}
-	if s.take(buf[:max(n, 0)]) || err != nil {
-		s.hangUp()
 	}
 }

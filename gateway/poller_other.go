@@ -12,6 +12,6 @@ type poller struct{}
 
 func newPoller(*sync.WaitGroup) *poller { return &poller{} }
 
-func (p *poller) add(*socket) error { return errors.ErrUnsupported }
+func (p *poller) add(watched) error { return errors.ErrUnsupported }
 
-func (p *poller) remove(*socket) {}
+func (p *poller) remove(watched) {}

@@ -38,7 +38,13 @@ type socket struct {
 	ending  uint16   // close code that was sent or is to be, or closeNone
 }
 
-var _ outbox = (*socket)(nil)
+var (
+	_ outbox  = (*socket)(nil)
+	_ watched = (*socket)(nil)
+)
+
+// descriptor implements [watched].
+func (s *socket) descriptor() int { return s.fd }
 
 // start takes the upgraded nc over. It returns at once.
 func (s *socket) start(nc net.Conn, deflate bool) {
@@ -90,6 +96,26 @@ func (s *socket) take(data []byte) (done bool) {
 	}
 	s.discard = done
 	return done && s.flushed()
+}
+
+// readable implements [watched].
+func (s *socket) readable(buf []byte) {
+	s.mu.Lock()
+	if s.gone {
+		s.mu.Unlock()
+		return
+	}
+	n, err := readFD(uintptr(s.fd), buf) // under mu, so that the descriptor is ours
+	s.mu.Unlock()
+	switch {
+	case errors.Is(err, syscall.EAGAIN):
+		return
+	case n == 0 && err == nil:
+		err = io.EOF
+	}
+	if s.take(buf[:max(n, 0)]) || err != nil {
+		s.hangUp()
+	}
 }
 
 // flushed tells whether nothing waits to be written.
