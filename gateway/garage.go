@@ -1,17 +1,22 @@
 package gateway
 
 import (
+	"maps"
 	"net"
 	"net/http"
+	"slices"
 	"sync"
+	"time"
 )
 
 // garage gives connections that were parked back to the HTTP server they came from: to the server it is one more
 // listener, whose connections have had requests before.
 type garage struct {
-	wake chan struct{}
+	server *http.Server
+	wake   chan struct{}
 
 	mu     sync.Mutex
+	idle   map[*parked]struct{} // watched until the client sends something
 	back   []net.Conn
 	closed bool
 }
@@ -28,6 +33,40 @@ func (g *garage) give(nc net.Conn) {
 	}
 	g.back = append(g.back, nc)
 	g.signal()
+}
+
+// idleDefault is how long a connection is kept without a request if the server does not say.
+const idleDefault = 75 * time.Second
+
+// keep adds an idle connection, forget takes it out.
+func (g *garage) keep(c *parked) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.idle[c] = struct{}{}
+}
+
+func (g *garage) forget(c *parked) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	delete(g.idle, c)
+}
+
+// sweep closes connections that have been idle for longer than the server allows, or all.
+func (g *garage) sweep(now time.Time, all bool) {
+	before := now
+	if !all {
+		limit := g.server.IdleTimeout
+		if limit == 0 {
+			limit = idleDefault
+		}
+		before = now.Add(-limit)
+	}
+	g.mu.Lock()
+	idle := slices.Collect(maps.Keys(g.idle))
+	g.mu.Unlock()
+	for _, c := range idle {
+		c.expire(before)
+	}
 }
 
 func (g *garage) signal() {
@@ -111,7 +150,7 @@ func (gs *garages) of(server *http.Server) *garage {
 	if g := gs.byHTTP[server]; g != nil {
 		return g
 	}
-	g := &garage{wake: make(chan struct{}, 1), closed: gs.closed}
+	g := &garage{server: server, wake: make(chan struct{}, 1), idle: map[*parked]struct{}{}, closed: gs.closed}
 	if gs.byHTTP == nil {
 		gs.byHTTP = map[*http.Server]*garage{}
 	}
@@ -123,13 +162,27 @@ func (gs *garages) of(server *http.Server) *garage {
 	return g
 }
 
-// close gives nothing back any more, and waits until the servers know it.
+// sweep closes connections that have been idle for too long.
+func (gs *garages) sweep(now time.Time) {
+	for _, g := range gs.all() {
+		g.sweep(now, false)
+	}
+}
+
+func (gs *garages) all() []*garage {
+	gs.mu.Lock()
+	defer gs.mu.Unlock()
+	return slices.Collect(maps.Values(gs.byHTTP))
+}
+
+// close gives nothing back any more, closes what is idle, and waits until the servers know it.
 func (gs *garages) close() {
 	gs.mu.Lock()
 	gs.closed = true
-	for _, g := range gs.byHTTP {
-		_ = g.Close()
-	}
 	gs.mu.Unlock()
+	for _, g := range gs.all() {
+		_ = g.Close()
+		g.sweep(time.Now().Add(time.Hour), true)
+	}
 	gs.serving.Wait()
 }

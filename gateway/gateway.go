@@ -95,6 +95,7 @@ func (g *Gateway) Run(ctx context.Context) error {
 			clear(polling)
 			if n%4 == 0 { // looking at every connection costs more than the time
 				g.closeIdle(now)
+				g.garages.sweep(now)
 			}
 		}
 	}

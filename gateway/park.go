@@ -8,19 +8,30 @@ import (
 )
 
 // parked is the connection of a poll that waits without a goroutine: it was taken out of the HTTP server's hands, which
-// frees what the server held for the request, and goes back when the poll is answered. See
+// frees what the server held for the request, and goes back when the client sends the next one. See
 // docs/adr/0010-parked-polls.md.
 type parked struct {
 	poll   *poll
 	nc     net.Conn
 	fd     int
-	poller *poller // watches for the client's end
+	poller *poller // watches for what the client sends, and for its end; nil if there is none that can
 	garage *garage // takes the connection back
 	ahead  []byte  // what the client sent behind the request
 	last   bool    // the connection is not to be used again
 
-	done bool // answered, or the client is gone; guarded by poll.mu
+	state parkedState // guarded by poll.mu
+	since time.Time   // when it became idle; guarded by poll.mu
 }
+
+type parkedState uint8
+
+const (
+	holding parkedState = iota // the poll is not answered yet
+	eager                      // likewise, and the client has sent something already
+	writing                    // the answer is on its way
+	idle                       // answered: the next request is awaited
+	left                       // given back, or closed
+)
 
 var _ watched = (*parked)(nil)
 
@@ -62,33 +73,46 @@ func (p *poll) park(w http.ResponseWriter, r *http.Request) bool {
 // descriptor implements [watched].
 func (c *parked) descriptor() int { return c.fd }
 
-// readable implements [watched]: the client is gone, or sends its next request before it has this one's answer.
+// readable implements [watched]: the client is gone, or sends its next request.
 func (c *parked) readable([]byte) {
 	c.poll.mu.Lock()
-	some, gone := false, false
-	if !c.done {
-		if some, gone = peekFD(c.fd); some || gone {
-			c.poller.remove(c)
+	some, gone := peekFD(c.fd)
+	held := c.state == holding
+	switch {
+	case !some && !gone, c.state == left:
+	case gone && c.state != writing:
+		c.leave()
+		_ = c.nc.Close()
+	case c.state == idle:
+		c.leave()
+		c.garage.give(c.nc)
+	default: // not before this one is answered
+		c.poller.remove(c)
+		if held {
+			c.state = eager
 		}
 	}
-	if gone {
-		c.done = true
-		_ = c.nc.Close()
-	}
 	c.poll.mu.Unlock()
-	if gone {
+	if gone && held {
 		c.poll.session.abandon(c.poll)
 	}
 }
 
-// answer sends the answer and gives the connection back. It does not block. The caller holds poll.mu.
-func (c *parked) answer(body []byte) {
-	if c.done {
-		return
+// leave ends watching. The caller holds poll.mu.
+func (c *parked) leave() {
+	if c.state == idle {
+		c.garage.forget(c)
 	}
-	c.done = true
+	c.state = left
 	if c.poller != nil {
 		c.poller.remove(c)
+	}
+}
+
+// answer sends the answer. It does not block. The caller holds poll.mu.
+func (c *parked) answer(body []byte) {
+	if c.state == left {
+		return
 	}
 	c.last = c.last || c.poll.session.gw.isDraining()
 	b := make([]byte, 0, 256+len(body))
@@ -104,37 +128,68 @@ func (c *parked) answer(body []byte) {
 	if c.poller != nil {
 		n, err := writeFD(c.fd, b)
 		if err != nil {
+			c.leave()
 			_ = c.nc.Close()
 			return
 		}
 		b = b[n:]
 	}
 	if len(b) == 0 {
-		c.giveBack()
+		c.rest()
 		return
 	}
+	if c.state == eager {
+		c.last = true // rare enough not to be worth a state: the client connects again
+	}
+	c.state = writing
 	c.poll.session.gw.work.Go(func() { c.write(b) })
 }
 
 // write sends what could not be sent at once.
 func (c *parked) write(b []byte) {
 	_ = c.nc.SetWriteDeadline(time.Now().Add(c.poll.session.gw.cfg.WriteTimeout))
-	if _, err := c.nc.Write(b); err != nil {
+	_, err := c.nc.Write(b)
+	_ = c.nc.SetWriteDeadline(time.Time{})
+	c.poll.mu.Lock()
+	defer c.poll.mu.Unlock()
+	if err != nil {
+		c.leave()
 		_ = c.nc.Close()
 		return
 	}
-	_ = c.nc.SetWriteDeadline(time.Time{})
-	c.giveBack()
+	if c.poller != nil {
+		c.poller.remove(c)
+		c.poller = nil // what came meanwhile is for the server to find
+	}
+	c.rest()
 }
 
-// giveBack lets the server read the next request.
-func (c *parked) giveBack() {
+// rest is what follows an answer: the connection is closed, given back because there is something to read, or watched until
+// there is. The caller holds poll.mu.
+func (c *parked) rest() {
+	c.poll.body = nil
 	switch {
 	case c.last:
+		c.leave()
 		_ = c.nc.Close()
 	case len(c.ahead) > 0:
+		c.leave()
 		c.garage.give(&returnedConn{c.nc, c.ahead})
-	default:
+	case c.poller == nil || c.state == eager:
+		c.leave()
 		c.garage.give(c.nc)
+	default:
+		c.state, c.since = idle, time.Now()
+		c.garage.keep(c)
+	}
+}
+
+// expire closes the connection if it has been idle since before.
+func (c *parked) expire(before time.Time) {
+	c.poll.mu.Lock()
+	defer c.poll.mu.Unlock()
+	if c.state == idle && c.since.Before(before) {
+		c.leave()
+		_ = c.nc.Close()
 	}
 }

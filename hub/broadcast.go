@@ -77,7 +77,7 @@ func (h *Hub) broadcast(addr Address, name string, body []byte) {
 	}
 	o := op{kind: opBroadcast, b: b}
 	if control {
-		o = op{kind: opEnd, crash: b.Event == eventError}
+		o = op{kind: opEnd, crash: b.Event == eventError, b: b}
 	}
 	h.mu.RLock()
 	t := h.topics[addr]
@@ -110,22 +110,23 @@ func (s *shard) fanOut(ops []op) {
 			except = append(except, b.Except)
 		}
 	}
+	handed := len(ops) * len(s.members)
 	if len(except) == 0 {
 		for _, m := range s.members {
 			m.listener.Deliver(batch)
 		}
 	} else {
-		s.fanOutExcept(batch, except)
+		handed -= s.fanOutExcept(batch, except)
 	}
 	for _, b := range batch.Broadcasts {
 		b.settle(s)
 	}
 	batch.reset()
-	s.worker.hub.metrics.deliveries.Add(float64(len(ops) * len(s.members)))
+	s.worker.hub.metrics.deliveries.Add(float64(handed))
 }
 
-// fanOutExcept delivers to each member those broadcasts of batch that do not leave it out.
-func (s *shard) fanOutExcept(batch *Batch, except []string) {
+// fanOutExcept delivers to each member those broadcasts of batch that do not leave it out, and returns how many did.
+func (s *shard) fanOutExcept(batch *Batch, except []string) (leftOut int) {
 	out := make(map[string]struct{}, len(except))
 	for _, connection := range except {
 		out[connection] = struct{}{}
@@ -142,8 +143,10 @@ func (s *shard) fanOutExcept(batch *Batch, except []string) {
 				rest.Broadcasts = append(rest.Broadcasts, b)
 			}
 		}
+		leftOut += len(batch.Broadcasts) - len(rest.Broadcasts)
 		if len(rest.Broadcasts) > 0 {
 			m.listener.Deliver(&rest)
 		}
 	}
+	return leftOut
 }

@@ -28,6 +28,9 @@ func (e *envelope) decode(body []byte) (reason string) {
 	}
 	var payload, data []byte
 	err := rawjson.Object(body, func(key, value []byte) error {
+		if string(value) == "null" {
+			return nil // as if it were not there
+		}
 		var text *string
 		switch string(key) {
 		case "event":
@@ -43,7 +46,7 @@ func (e *envelope) decode(body []byte) (reason string) {
 		case "payload_base64":
 			data = value
 		}
-		if text != nil && string(value) != "null" {
+		if text != nil {
 			s, err := rawjson.Unquote(value)
 			if err != nil {
 				reason = "not_a_string"

@@ -100,7 +100,9 @@ func (h *Hub) Run(ctx context.Context) error {
 	}
 	g.Go(func() error { h.linger(ctx); return nil })
 	g.Go(func() error { return h.cfg.Broker.Run(ctx, (*sink)(h)) })
-	if err := g.Wait(); err != nil && !errors.Is(err, context.Canceled) {
+	err := g.Wait()
+	h.ready.Store(false)
+	if err != nil && !errors.Is(err, context.Canceled) {
 		return err
 	}
 	return nil

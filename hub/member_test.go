@@ -141,8 +141,9 @@ func (p *pod) join(t testing.TB, topic, connection string) *member {
 
 func (p *pod) leave(m *member) { p.Leave(&m.sub, m.entry, nil) }
 
-// block makes the worker that carries m wait in the next delivery. entered is closed when it does; call release once.
-func (m *member) block() (entered <-chan struct{}, release func()) {
+// block makes the worker that carries m wait in the next delivery, until release or the end of the test. entered is closed
+// when it does.
+func (m *member) block(t testing.TB) (entered <-chan struct{}, release func()) {
 	in, out := make(chan struct{}), make(chan struct{})
 	var once sync.Once
 	m.onDeliver = func(*hub.Batch) {
@@ -151,5 +152,14 @@ func (m *member) block() (entered <-chan struct{}, release func()) {
 			<-out
 		})
 	}
-	return in, func() { close(out) }
+	release = sync.OnceFunc(func() { close(out) })
+	t.Cleanup(release)
+	return in, release
+}
+
+// forget empties the log.
+func (m *member) forget() {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.log = nil
 }

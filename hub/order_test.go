@@ -60,7 +60,7 @@ func TestOrder(t *testing.T) {
 // counter is a Listener that checks that the broadcasts come one after the other.
 type counter struct {
 	connection string
-	sub        hub.Subscription
+	sub        *hub.Subscription
 	next       int
 	wrong      string
 	done       func()
@@ -89,18 +89,18 @@ func TestGiantTopic(t *testing.T) {
 	counters := make([]*counter, size)
 	for i := range counters {
 		all.Add(1)
-		c := &counter{connection: fmt.Sprintf("a.%d", i), done: all.Done, last: messages}
+		c := &counter{sub: new(hub.Subscription), connection: fmt.Sprintf("a.%d", i), done: all.Done, last: messages}
 		counters[i] = c
-		if err := p.Join(t.Context(), &c.sub, c, hub.Member{Topic: "giant", Connection: c.connection}, false); err != nil {
+		if err := p.Join(t.Context(), c.sub, c, hub.Member{Topic: "giant", Connection: c.connection}, false); err != nil {
 			t.Fatal(err)
 		}
 	}
 	// Some leave again, so that shards have room and are filled up.
 	for i := 0; i < size; i += 3 {
 		c := counters[i]
-		p.Leave(&c.sub, hub.Member{Topic: "giant", Connection: c.connection}, nil)
-		c.sub = hub.Subscription{}
-		if err := p.Join(t.Context(), &c.sub, c, hub.Member{Topic: "giant", Connection: c.connection}, false); err != nil {
+		p.Leave(c.sub, hub.Member{Topic: "giant", Connection: c.connection}, nil)
+		c.sub = new(hub.Subscription)
+		if err := p.Join(t.Context(), c.sub, c, hub.Member{Topic: "giant", Connection: c.connection}, false); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -121,7 +121,7 @@ func TestGiantTopic(t *testing.T) {
 func TestGiantTopicIsSplit(t *testing.T) {
 	p := startPod(t, hub.NewMemory(), "a", hub.Config{Workers: 4})
 	blocked := newMember("giant", "a.0")
-	entered, release := blocked.block()
+	entered, release := blocked.block(t)
 	p.enter(t, blocked)
 	var last *member
 	for i := range 2000 {
@@ -130,17 +130,24 @@ func TestGiantTopicIsSplit(t *testing.T) {
 	p.send("giant", `{"event":"x"}`)
 	<-entered
 	last.expect(t, "giant x ")
+	// A member waits for its own part only.
+	ctx, cancel := context.WithTimeout(t.Context(), timeout)
+	defer cancel()
+	if err := p.Publish(ctx, hub.Broadcast{Topic: "giant", Event: "y"}, &last.sub); err != nil || ctx.Err() != nil {
+		t.Errorf("Publish = %v, %v, want nil", err, ctx.Err())
+	}
+	last.expect(t, "giant x ", "giant y ")
 	release()
-	blocked.expect(t, "giant x ")
+	blocked.expect(t, "giant x ", "giant y ")
 }
 
 // Broadcasts that wait together leave together, in order, and are written once for each encoding.
 func TestBatch(t *testing.T) {
 	const waiting, members = 20, 10
-	p := startPod(t, hub.NewMemory(), "a", hub.Config{Workers: 1})
+	p := startByHand(t, "a", hub.Config{Workers: 1})
 	encodings := []*countingEncoding{{name: "x"}, {name: "y"}}
 	gate := newMember("t", "a.gate")
-	entered, release := gate.block()
+	entered, release := gate.block(t)
 	p.enter(t, gate)
 	var frames [members][]byte
 	var all []*member
@@ -149,31 +156,20 @@ func TestBatch(t *testing.T) {
 		m.onDeliver = func(b *hub.Batch) { frames[i] = b.Encode(encodings[i%2]) }
 		all = append(all, p.enter(t, m))
 	}
-	p.send("t", `{"event":"first"}`)
+	p.receive("t", `{"event":"first"}`)
 	<-entered
 	want := []string{"t first "}
 	for n := range waiting {
-		p.send("t", fmt.Sprintf(`{"event":"e%d","payload":{}}`, n))
+		p.receive("t", fmt.Sprintf(`{"event":"e%d","payload":{}}`, n))
 		want = append(want, fmt.Sprintf("t e%d {}", n))
-	}
-	// A publisher that waits for its own copy knows that the others are queued before it.
-	released := make(chan error, 1)
-	seen := make(chan struct{})
-	go func() {
-		defer close(seen)
-		released <- p.Publish(context.Background(), hub.Broadcast{Topic: "other", Event: "barrier"}, nil)
-	}()
-	<-seen
-	if err := <-released; err != nil {
-		t.Fatal(err)
 	}
 	release()
 	for _, m := range all {
 		m.expect(t, want...)
 	}
 	for i, m := range all {
-		if m.batches > waiting/2 {
-			t.Errorf("%s got %d deliveries for %d broadcasts that waited together", m.Connection(), m.batches, waiting)
+		if got := m.batches; got != 2 {
+			t.Errorf("%s got %d deliveries, want 2: one broadcast, and %d that waited together", m.Connection(), got, waiting)
 		}
 		if &frames[i][0] != &frames[i%2][0] {
 			t.Errorf("%s was handed bytes of its own", m.Connection())

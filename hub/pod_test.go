@@ -119,3 +119,30 @@ func (p *pod) send(topic, body string) int {
 func (p *pod) listening(addr hub.Address) bool {
 	return p.memory.Publish(addr, []byte(`{"event":"probe"}`)) > 0
 }
+
+// byHand is a pod for which the test itself does what a Broker's Run does: nothing arrives but by receive.
+type byHand struct {
+	*pod
+	sink hub.Sink
+}
+
+// startByHand returns a hub that runs until the test ends, with its link up.
+func startByHand(t testing.TB, id string, cfg hub.Config) *byHand {
+	t.Helper()
+	p := &byHand{pod: newPod(hub.NewMemory(), id, cfg)}
+	sinks := make(chan hub.Sink)
+	p.edge.run = func(ctx context.Context, sink hub.Sink) error {
+		sinks <- sink
+		<-ctx.Done()
+		return nil
+	}
+	p.startFor(t)
+	p.sink = <-sinks
+	p.sink.LinkUp(false)
+	return p
+}
+
+// receive hands over what was published to a topic, and returns when the hub has queued it for the members.
+func (p *byHand) receive(topic, body string) {
+	p.sink.Message(hub.TopicAddress(topic), []byte(body))
+}

@@ -6,10 +6,15 @@ import (
 	"fmt"
 	"strconv"
 	"strings"
+
+	"roost/internal/rawjson"
 )
 
 // ErrTooLarge means that a message is larger than Config.MaxMessage.
 var ErrTooLarge = errors.New("hub: message is too large to be published")
+
+// ErrMalformed means that a broadcast has no event, or a payload that is not an object.
+var ErrMalformed = errors.New("hub: a broadcast needs an event, and an object as its payload")
 
 // waiter is a member that published a broadcast and wants to see it before something else.
 type waiter struct {
@@ -28,6 +33,9 @@ func (b *Broadcast) settle(s *shard) {
 // is joined to the topic, it returns when b has passed that member, too: what the member is sent next comes behind it.
 // It blocks until then, or until ctx ends.
 func (h *Hub) Publish(ctx context.Context, b Broadcast, self *Subscription) error {
+	if b.Event == "" || !b.Binary && len(b.Payload) > 0 && !rawjson.IsObject(b.Payload) {
+		return ErrMalformed
+	}
 	e := envelope{event: b.Event, payload: b.Payload, binary: b.Binary, except: b.Except}
 	var seen chan struct{}
 	if self != nil {
@@ -91,8 +99,8 @@ func (h *Hub) await(self *Subscription) (origin string, seen chan struct{}, forg
 
 // waiter returns the waiter that origin marks, once, or nil.
 func (h *Hub) waiter(origin string) *waiter {
-	pod, number, found := strings.Cut(origin, "/")
-	if !found || pod != h.cfg.PodID {
+	number, found := strings.CutPrefix(origin, h.cfg.PodID+"/")
+	if !found {
 		return nil
 	}
 	seq, err := strconv.ParseUint(number, 36, 64)

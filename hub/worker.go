@@ -63,6 +63,9 @@ func newWorker(h *Hub) *worker {
 // put queues o. It does not block.
 func (w *worker) put(s *shard, o op) {
 	w.mu.Lock()
+	if o.kind == opAdd {
+		s.gap = false // who comes now is not among those that will be told
+	}
 	if o.kind == opBroadcast {
 		if w.bytes+o.b.size > w.hub.cfg.BacklogLimit && w.bytes > 0 {
 			// Nothing is lost in silence: whoever misses this broadcast joins again.
@@ -141,6 +144,9 @@ func (w *worker) serve(s *shard) {
 		case opEnd:
 			for _, m := range slices.Clone(s.members) {
 				m.listener.End(o.crash)
+			}
+			if o.b != nil {
+				o.b.settle(s)
 			}
 			i++
 		case opCall:

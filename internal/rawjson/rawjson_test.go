@@ -12,7 +12,7 @@ import (
 func TestValid(t *testing.T) {
 	for _, text := range []string{
 		`null`, `true`, `false`, `0`, `-0`, `12`, `-1.5e+10`, `1E400`, `0.0`, `0e0`, `""`, `"a"`, `"\"\\\/\b\f\n\r\t\u00aF"`, "\"\x7f\u2028\"",
-		`{}`, `{ }`, `[]`, "[\t]", `[[],{},""]`, `{"a":{"b":[1,2]},"":null}`, " \t\r\n[ 1 , 2 ]\n", `{"a":1,"a":2}`, `"\ud800"`, "\"\xff\"",
+		`{}`, `{ }`, `[]`, "[\t]", `[[],{},""]`, `{"a":{"b":[1,2]},"":null}`, " \t\r\n[ 1 , 2 ]\n", `[{"a":1},[1,2],{"b":[]}]`, `{"a":1,"a":2}`, `"\ud800"`, "\"\xff\"",
 	} {
 		if !rawjson.Valid([]byte(text)) {
 			t.Errorf("Valid(%q) = false, want true", text)
