@@ -3,6 +3,7 @@ package auth
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net/http"
 
@@ -147,6 +148,10 @@ type DisconnectNotice struct {
 	Client *Client
 	Reason Reason
 }
+
+// ErrLate is what the error of a Join is, too, if the question left but its answer did not come in time or was no longer
+// wanted: the backend may have said ok. It is then sent a Leave.
+var ErrLate = errors.New("auth: the answer is too late")
 
 // Refusal is a backend's "no". Code is an HTTP status: 4xx, or 5xx if a connect was refused with it. Response is what the
 // client is told: any JSON, or nil for the default, {"reason":"unauthorized"} for 401 and {"reason":"forbidden"} otherwise;

@@ -20,6 +20,8 @@ type channel struct {
 	assigns   json.RawMessage
 	reason    auth.Reason // why it ended
 	state     channelState
+	entering  bool // the hub is asked, or has been
+	kicked    bool // the backend ended it before it was joined
 	announced bool // it should be in the roster
 }
 
@@ -62,6 +64,9 @@ func (ch *channel) End(crash bool) {
 
 // kick ends a joined channel from this side and tells the client. The caller holds mu.
 func (c *conn) kick(ch *channel, crash bool, reason auth.Reason) {
+	if ch.state == joining && ch.entering {
+		ch.kicked, ch.reason = true, reason // whoever joins it finds out
+	}
 	if ch.state != joined {
 		return
 	}
@@ -76,8 +81,8 @@ func (c *conn) say(ch *channel, reason auth.Reason, words []byte) {
 	l := c.line(ch.topic)
 	if l == nil {
 		l = c.begin(ch.topic)
-	} else {
-		l.cancel(reason)
+	} else if l.pushing {
+		l.cancel(reason) // a join under way is another channel's
 	}
 	l.jobs = slices.Insert(l.jobs, 0, job{words: words, out: out})
 }
@@ -102,7 +107,16 @@ func (c *conn) end(ch *channel, reason auth.Reason, done func(error)) {
 	if was == joined {
 		ch.announced = false
 		c.gw.cfg.Hub.Leave(&ch.sub, ch.member(), done)
-		c.notices = append(c.notices, ch)
+		c.note(ch)
+	}
+}
+
+// note makes a notice of the channel's end, which the backend is told at unlock. The caller holds mu.
+func (c *conn) note(ch *channel) {
+	if c.gw.cfg.Backend != nil {
+		c.notices = append(c.notices, &auth.LeaveNotice{
+			Client: c.client, Topic: ch.topic, JoinRef: ch.joinRef, Assigns: ch.assigns, Reason: ch.reason,
+		})
 	}
 }
 

@@ -19,7 +19,7 @@ type conn struct {
 	out    outbox
 
 	index    int           // in Gateway.conns; guarded by Gateway.mu
-	heard    atomic.Int64  // when the client was last heard, in Unix milliseconds
+	heard    atomic.Int64  // when the client was last heard, by Gateway.clock
 	patience time.Duration // how long it may be silent
 
 	mu       sync.Mutex
@@ -27,9 +27,9 @@ type conn struct {
 	lines    []*line    // topics with work under way
 	inbox    int        // bytes of messages waiting in lines
 	closed   bool
-	overflow bool        // the outbox was too full for a frame
-	reason   auth.Reason // why it was closed
-	notices  []*channel  // ended; the backend is told at unlock
+	overflow bool                // the outbox was too full for a frame
+	reason   auth.Reason         // why it was closed
+	notices  []*auth.LeaveNotice // for the backend, which is told at unlock
 }
 
 // An outbox holds what waits to be sent to one connection. Its methods are called with conn.mu held and do not block.
@@ -57,11 +57,10 @@ func (c *conn) unlock() {
 	c.notices = nil
 	c.out.flush()
 	c.mu.Unlock()
-	for _, ch := range ended {
-		c.gw.notify(ch)
+	for _, n := range ended {
+		c.gw.cfg.Backend.Leave(n)
 	}
 	if slow {
-		c.gw.metrics.slow.Inc()
 		c.close(closeTryLater, auth.ReasonSlow)
 	}
 }
@@ -133,6 +132,9 @@ func (c *conn) close(code uint16, reason auth.Reason) {
 		c.mu.Unlock()
 		return
 	}
+	if reason == auth.ReasonSlow {
+		c.gw.metrics.slow.Inc()
+	}
 	for _, ch := range c.channels {
 		c.end(ch, reason, nil)
 	}
@@ -141,8 +143,12 @@ func (c *conn) close(code uint16, reason auth.Reason) {
 		l.cancel(reason)
 	}
 	c.out.finish(code)
+	last := len(c.lines) == 0
 	c.unlock()
 	c.gw.forget(c, code, reason)
+	if last { // else the last line does it, so that the notices of its channels come before
+		c.gw.disconnected(c.client, reason)
+	}
 }
 
 // Connection implements [hub.Peer].

@@ -26,7 +26,7 @@ type Gateway struct {
 	encodings [2][framings]*encoding // by version
 	pollers   []*poller              // by descriptor
 
-	clock    atomic.Int64 // milliseconds, coarse: set by Run
+	clock    atomic.Int64 // milliseconds that Run has seen pass: a pod that was stopped does not blame its clients
 	lastConn atomic.Uint64
 	work     sync.WaitGroup // all goroutines of connections
 
@@ -54,7 +54,6 @@ func New(cfg Config) (*Gateway, error) {
 	for range runtime.GOMAXPROCS(0) {
 		g.pollers = append(g.pollers, newPoller(&g.work))
 	}
-	g.clock.Store(time.Now().UnixMilli())
 	// Connection ids do not repeat when a pod comes back with the same pod id.
 	g.lastConn.Store(uint64(time.Now().UnixMicro()))
 	return g, nil
@@ -79,22 +78,25 @@ func (g *Gateway) Run(ctx context.Context) error {
 	if g.longPoll != nil {
 		shortest = min(shortest, 3*g.cfg.LongPollWindow)
 	}
-	tick := time.NewTicker(min(max(shortest/64, 10*time.Millisecond), time.Second))
+	pause := min(max(shortest/64, 10*time.Millisecond), time.Second)
+	tick := time.NewTicker(pause)
 	defer tick.Stop()
+	last := time.Now()
 	var polling []*session
 	for n := 1; ; n++ {
 		select {
 		case <-ctx.Done():
 			return nil
 		case now := <-tick.C:
-			g.clock.Store(now.UnixMilli())
+			g.clock.Add(min(now.Sub(last), 4*pause).Milliseconds())
+			last = now
 			polling = g.sessions.all(polling[:0])
 			for _, s := range polling {
 				s.overdue(now.Add(-g.cfg.LongPollWindow).UnixMilli())
 			}
 			clear(polling)
 			if n%4 == 0 { // looking at every connection costs more than the time
-				g.closeIdle(now)
+				g.closeIdle()
 				g.garages.sweep(now)
 			}
 		}
@@ -102,11 +104,11 @@ func (g *Gateway) Run(ctx context.Context) error {
 }
 
 // closeIdle closes the connections that were not heard for too long.
-func (g *Gateway) closeIdle(now time.Time) {
+func (g *Gateway) closeIdle() {
 	var idle []*conn
 	g.mu.Lock()
 	for _, c := range g.conns {
-		if now.UnixMilli()-c.heard.Load() > c.patience.Milliseconds() {
+		if g.clock.Load()-c.heard.Load() > c.patience.Milliseconds() {
 			idle = append(idle, c)
 		}
 	}
@@ -165,7 +167,7 @@ func (g *Gateway) newConnection() string {
 
 // enter adds a connection, unless the gateway is draining. Whoever ends the connection calls work.Done.
 func (g *Gateway) enter(c *conn) bool {
-	c.heard.Store(time.Now().UnixMilli())
+	c.heard.Store(g.clock.Load())
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	if g.draining {
@@ -188,23 +190,13 @@ func (g *Gateway) forget(c *conn, code uint16, reason auth.Reason) {
 	g.conns = g.conns[:last]
 	g.mu.Unlock()
 	g.metrics.connections.WithLabelValues(c.client.Transport, c.client.VSN[:1]).Dec()
-	g.metrics.closed.WithLabelValues(strconv.Itoa(int(code)), string(reason)).Inc()
+	g.metrics.closed.WithLabelValues(closeLabel(code), string(reason)).Inc()
 	g.cfg.Hub.Detach(c, c.client.ID)
-	g.disconnected(c.client, reason)
 }
 
 // disconnected tells the backend that a connection it accepted has ended.
 func (g *Gateway) disconnected(client *auth.Client, reason auth.Reason) {
 	if g.cfg.Backend != nil {
 		g.cfg.Backend.Disconnect(&auth.DisconnectNotice{Client: client, Reason: reason})
-	}
-}
-
-// notify tells the backend that a channel has ended.
-func (g *Gateway) notify(ch *channel) {
-	if g.cfg.Backend != nil {
-		g.cfg.Backend.Leave(&auth.LeaveNotice{
-			Client: ch.conn.client, Topic: ch.topic, JoinRef: ch.joinRef, Assigns: ch.assigns, Reason: ch.reason,
-		})
 	}
 }

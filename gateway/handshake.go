@@ -103,6 +103,9 @@ func (g *Gateway) connect(r *http.Request, o *offer) error {
 	var refusal *auth.Refusal
 	switch {
 	case errors.As(err, &refusal):
+		if refusal.Code < 400 || refusal.Code > 599 {
+			refusal = &auth.Refusal{Code: http.StatusForbidden, Response: refusal.Response}
+		}
 		return &rejection{refusal.Code, refusalBody(refusal.Response), "refused"}
 	case err != nil || answer == nil:
 		g.cfg.Logger.Warn("connect failed", "connection", o.client.Connection, "err", err)

@@ -20,6 +20,12 @@ func (c *conn) join(ctx context.Context, m *phoenix.Message) {
 		return
 	}
 	answer, err := c.authorise(ctx, ch, m)
+	if errors.Is(err, auth.ErrLate) {
+		c.mu.Lock()
+		c.setReason(ctx, ch)
+		c.note(ch) // it may have said ok
+		c.unlock()
+	}
 	if err != nil {
 		c.joinFailed(ctx, ch, m, farewell, err)
 		return
@@ -27,6 +33,9 @@ func (c *conn) join(ctx context.Context, m *phoenix.Message) {
 	if answer.Status != phoenix.StatusOK {
 		c.joinFailed(ctx, ch, m, farewell, &auth.Refusal{Response: answer.Response, Binary: answer.Binary})
 		return
+	}
+	if answer.Assigns != nil {
+		ch.assigns = answer.Assigns
 	}
 	if err = c.enter(ctx, ch); err != nil {
 		c.undo(ctx, ch)
@@ -95,7 +104,7 @@ var errNoAnswer = errors.New("gateway: the backend answered nothing")
 // enter makes ch a member. What it began is ended by undo or by end.
 func (c *conn) enter(ctx context.Context, ch *channel) error {
 	c.mu.Lock()
-	ch.announced = ch.rule.Members
+	ch.entering, ch.announced = true, ch.rule.Members
 	c.mu.Unlock()
 	ctx, cancel := context.WithTimeout(ctx, c.gw.cfg.CallTimeout)
 	defer cancel()
@@ -105,34 +114,40 @@ func (c *conn) enter(ctx context.Context, ch *channel) error {
 // undo takes back what the backend and the hub did for a join that did not come to be.
 func (c *conn) undo(ctx context.Context, ch *channel) {
 	c.mu.Lock()
+	defer c.unlock()
+	c.setReason(ctx, ch)
 	ch.announced = false
-	if ch.state == joining {
-		ch.reason = auth.ReasonError
-		var why cancelled
-		if errors.As(context.Cause(ctx), &why) {
-			ch.reason = auth.Reason(why)
-		}
-	}
 	c.gw.cfg.Hub.Leave(&ch.sub, ch.member(), nil)
-	c.mu.Unlock()
 	if ch.rule.Join == auth.JoinWebhook {
-		c.gw.notify(ch)
+		c.note(ch)
 	}
 }
+
+// setReason says why a join did not come to be: its call was cancelled, or something failed. The caller holds mu.
+func (c *conn) setReason(ctx context.Context, ch *channel) {
+	var why cancelled
+	switch {
+	case ch.state != joining || ch.kicked: // end or kick has said
+	case errors.As(context.Cause(ctx), &why):
+		ch.reason = auth.Reason(why)
+	default:
+		ch.reason = auth.ReasonError
+	}
+}
+
+// errKicked means that the backend ended a channel that was about to open.
+var errKicked = errors.New("gateway: kicked while joining")
 
 // open answers the join and opens the channel's gate, unless the join was cancelled meanwhile.
 func (c *conn) open(ctx context.Context, ch *channel, m *phoenix.Message, answer *auth.Answer, farewell []byte) bool {
 	c.mu.Lock()
-	if ctx.Err() != nil || ch.state != joining {
+	if ctx.Err() != nil || ch.state != joining || ch.kicked {
 		c.mu.Unlock()
 		c.undo(ctx, ch)
-		c.joinFailed(ctx, ch, m, farewell, context.Cause(ctx))
+		c.joinFailed(ctx, ch, m, farewell, errKicked)
 		return false
 	}
 	ch.state = joined
-	if answer.Assigns != nil {
-		ch.assigns = answer.Assigns
-	}
 	c.gw.metrics.joins.WithLabelValues("ok").Inc()
 	c.reply(m.JoinRef, m, phoenix.StatusOK, answer.Response, answer.Binary)
 	c.put(farewell)
@@ -204,7 +219,11 @@ func (c *conn) broadcast(ctx context.Context, ch *channel, list []auth.Broadcast
 		if i == last {
 			self = &ch.sub
 		}
-		if err := c.gw.cfg.Hub.Publish(ctx, out, self); err != nil {
+		err := c.gw.cfg.Hub.Publish(ctx, out, self)
+		if errors.As(err, new(cancelled)) {
+			return // the channel has ended
+		}
+		if err != nil {
 			c.gw.metrics.undeliverable.WithLabelValues("publish_failed").Inc()
 			c.gw.cfg.Logger.Warn("broadcast failed", "connection", c.client.Connection, "topic", out.Topic, "event", out.Event, "err", err)
 		}

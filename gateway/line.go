@@ -27,6 +27,8 @@ type line struct {
 	reason  auth.Reason
 	hurry   *time.Timer
 	stop    context.CancelCauseFunc // ends the job under way
+	pushing bool                    // the job under way is a push
+	calling bool                    // the job under way is a push or a join
 }
 
 // job is a message that waits, or the last words of a channel.
@@ -80,11 +82,13 @@ func (c *conn) enqueue(l *line, m *phoenix.Message) {
 	size := 128 + len(m.Topic) + len(m.Event) + len(m.Payload)
 	if c.inbox > 0 && c.inbox+size > c.gw.cfg.InboxLimit {
 		c.gw.metrics.limited.WithLabelValues("inbox").Inc()
-		if !ending || l == nil {
+		if ending && l != nil {
+			c.prune(l, m.Event)
+		}
+		if c.inbox > 0 && c.inbox+size > c.gw.cfg.InboxLimit {
 			c.refuse(m.JoinRef, m, "too many messages waiting")
 			return
 		}
-		c.prune(l)
 	}
 	waits := l != nil
 	if !waits {
@@ -99,20 +103,27 @@ func (c *conn) enqueue(l *line, m *phoenix.Message) {
 		l.joinRef = m.JoinRef
 	}
 	if waits && ending {
-		l.cutAt, l.reason = j.number, auth.ReasonLeft
-		if m.Event == phoenix.EventJoin {
-			l.reason = auth.ReasonDuplicateJoin
-		}
+		l.cutAt, l.reason = j.number, endedBy(m.Event)
 		if l.hurry == nil {
 			l.hurry = time.AfterFunc(grace, func() { c.hurry(l) })
 		}
 	}
 }
 
+// endedBy returns the reason why a leave or a join ends what came before it.
+func endedBy(event string) auth.Reason {
+	if event == phoenix.EventJoin {
+		return auth.ReasonDuplicateJoin
+	}
+	return auth.ReasonLeft
+}
+
 // prune skips at once what waits in l, but for leaves, which are answered, and last words. The caller holds mu.
-func (c *conn) prune(l *line) {
+func (c *conn) prune(l *line, event string) {
 	l.cut = l.number + 1
-	l.cancel(auth.ReasonDuplicateJoin)
+	if l.calling {
+		l.cancel(endedBy(event))
+	}
 	l.jobs = slices.DeleteFunc(l.jobs, func(j job) bool {
 		skip := j.out == nil && j.m.Event != phoenix.EventLeave
 		if skip {
@@ -127,7 +138,7 @@ func (c *conn) hurry(l *line) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	l.hurry, l.cut = nil, l.cutAt
-	if l.current < l.cut {
+	if l.calling && l.current < l.cut {
 		l.cancel(l.reason)
 	}
 }
@@ -149,7 +160,8 @@ func (c *conn) work(l *line) {
 			continue
 		}
 		ctx, stop := context.WithCancelCause(context.Background())
-		l.stop = stop
+		l.stop, l.calling = stop, j.out == nil
+		l.pushing = l.calling && j.m.Event != phoenix.EventJoin
 		c.unlock()
 		switch {
 		case j.out != nil:
@@ -161,7 +173,7 @@ func (c *conn) work(l *line) {
 		}
 		stop(nil)
 		c.mu.Lock()
-		l.stop = nil
+		l.stop, l.calling, l.pushing = nil, false, false
 	}
 	if l.hurry != nil {
 		l.hurry.Stop()
@@ -175,7 +187,11 @@ func (c *conn) work(l *line) {
 	for _, j := range l.jobs { // the connection was closed
 		c.inbox -= j.size
 	}
+	last := c.closed && len(c.lines) == 0
 	c.unlock()
+	if last {
+		c.gw.disconnected(c.client, c.reason)
+	}
 }
 
 // lastWords sends what ends a channel once it is out of the roster, or Redis cannot say so in time.

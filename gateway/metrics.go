@@ -1,6 +1,10 @@
 package gateway
 
-import "github.com/prometheus/client_golang/prometheus"
+import (
+	"strconv"
+
+	"github.com/prometheus/client_golang/prometheus"
+)
 
 // metrics are the gateway's; their help texts describe them.
 type metrics struct {
@@ -47,6 +51,14 @@ func newMetrics(r prometheus.Registerer) *metrics {
 		r.MustRegister(m.connections, m.accepted, m.rejected, m.closed, m.joins, m.messages, m.bytes, m.stale, m.unmatched, m.slow, m.relayed, m.limited, m.undeliverable)
 	}
 	return m
+}
+
+// closeLabel names a close code. Clients choose theirs, so only the usual ones have a label of their own.
+func closeLabel(code uint16) string {
+	if code > closeTryLater {
+		return "other"
+	}
+	return strconv.Itoa(int(code))
 }
 
 // received counts one message.

@@ -20,6 +20,7 @@ type model struct {
 	users   *users
 	topics  []string
 	clients []*modelClient
+	dialled int
 	left    []string // expected notices of all so far
 	gone    []string
 }
@@ -89,7 +90,7 @@ func TestModel(t *testing.T) {
 			for _, c := range m.clients {
 				c.Drop()
 			}
-			eventually(t, "end of all connections", func() bool { return p.counter("roost_connections") == 0 })
+			eventually(t, "end of all connections", func() bool { return len(b.gone()) == m.dialled })
 		}()
 		rt.Repeat(map[string]func(*rapid.T){
 			"join": m.join, "leave": m.leave, "push": m.push, "burst": m.burst, "publish": m.publish,
@@ -100,6 +101,7 @@ func TestModel(t *testing.T) {
 }
 
 func (m *model) dial(user string) *modelClient {
+	m.dialled++
 	c := &modelClient{Client: phoenixtest.Dial(m.pod.tb, m.pod.url("?vsn=2.0.0&user="+user), nil), user: user, joins: map[string]string{}}
 	m.users.mu.Lock()
 	c.connection = m.users.connections[user]

@@ -45,7 +45,9 @@ func (m *model) leave(t *rapid.T) {
 	switch {
 	case current == "":
 		m.want(c, okay(joinRef, ref, topic, "{}"))
-	case joinRef != "stale":
+	case joinRef == "stale":
+		m.passed(c, topic)
+	default:
 		m.want(c, okay(current, ref, topic, "{}"), closed(current, topic))
 		m.ended(c, topic, auth.ReasonLeft)
 	}
@@ -63,6 +65,7 @@ func (m *model) push(t *rapid.T) {
 		m.want(c, refused("", ref, topic, "unmatched topic"))
 		return
 	case joinRef == "stale":
+		m.passed(c, topic)
 		return
 	}
 	told := frame("", "", topic, "told", payload)
@@ -80,6 +83,13 @@ func (m *model) push(t *rapid.T) {
 	case "all", "others":
 		m.others(c, topic, told)
 	}
+}
+
+// passed wants what c sent to a topic that it has joined to be dealt with.
+func (m *model) passed(c *modelClient, topic string) {
+	ref := c.nextRef()
+	c.Send(frame("", ref, topic, "echo", "{}"))
+	m.want(c, okay(c.joins[topic], ref, topic, "{}"))
 }
 
 // others wants a broadcast at all members but c.

@@ -36,8 +36,8 @@ func ParseOrigins(s string) (Origins, error) {
 		if err != nil || u.Host == "" || !strings.Contains(entry, "//") || u.Path != "" && u.Path != "/" || u.User != nil {
 			return o, fmt.Errorf("%q is not an origin: write //host, //*.host, //host:port or scheme://host", entry)
 		}
-		if host := strings.TrimPrefix(u.Hostname(), "*."); strings.Contains(host, "*") {
-			return o, fmt.Errorf("%q is not an origin: the star may only stand in front, as in //*.example.com", entry)
+		if host := strings.TrimPrefix(u.Hostname(), "*."); host == "" || strings.Contains(host, "*") {
+			return o, fmt.Errorf("%q is not an origin: a star stands in front of a domain, as in //*.example.com", entry)
 		}
 		o.list = append(o.list, origin{u.Scheme, u.Hostname(), portOf(u)})
 	}

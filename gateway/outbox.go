@@ -46,7 +46,7 @@ func (s *socket) finish(code uint16) {
 		s.queue = s.queue[:1] // it may be the rest of a frame
 	}
 	frame := closeFrame(code)
-	if s.raw != nil && !s.writing {
+	if s.raw != nil && !s.writing && len(s.queue) == 0 {
 		n, err := writeFD(s.fd, frame)
 		if err != nil || n == len(frame) {
 			s.closeWrite()
@@ -98,7 +98,7 @@ func (s *socket) write() {
 		s.mu.Lock()
 		s.queued -= size
 		if err != nil {
-			s.broken(err)
+			s.broken(err, chunk)
 			return
 		}
 	}
@@ -110,8 +110,17 @@ func (s *socket) write() {
 
 // closeWrite tells the client that nothing follows the close frame, and gives it time to answer.
 func (s *socket) closeWrite() {
+	if s.answered {
+		s.expire(0)
+		return
+	}
 	s.expire(closeTimeout)
-	if half, ok := s.nc.(interface{ CloseWrite() error }); ok {
+	half, ok := s.nc.(interface{ CloseWrite() error })
+	switch {
+	case !ok:
+	case s.raw != nil:
 		_ = half.CloseWrite()
+	default:
+		s.gw.work.Go(func() { _ = half.CloseWrite() }) // TLS may block
 	}
 }

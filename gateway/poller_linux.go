@@ -73,7 +73,7 @@ func (p *poller) open() error {
 		return errors.Join(err, epoll.Close())
 	}
 	p.epoll, p.fd = epoll, fd
-	p.work.Go(func() { p.run(raw) })
+	p.work.Go(func() { p.run(epoll, raw) })
 	return nil
 }
 
@@ -86,7 +86,7 @@ func (p *poller) stopIfIdle() {
 }
 
 // run reads from whatever has something, until the epoll instance is closed.
-func (p *poller) run(raw syscall.RawConn) {
+func (p *poller) run(epoll *os.File, raw syscall.RawConn) {
 	events := make([]syscall.EpollEvent, 128)
 	buf := make([]byte, readBuffer)
 	n := 0
@@ -103,6 +103,9 @@ func (p *poller) run(raw syscall.RawConn) {
 		for _, e := range events[:n] {
 			p.mu.Lock()
 			w := p.watches[e.Fd]
+			if p.epoll != epoll {
+				w = nil // another one may watch a new descriptor with an old number
+			}
 			p.mu.Unlock()
 			if w != nil {
 				w.readable(buf)

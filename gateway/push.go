@@ -55,7 +55,7 @@ func (c *conn) pushToBackend(ctx context.Context, ch *channel, m *phoenix.Messag
 		c.answer(ch, m, phoenix.StatusError, []byte(`{"reason":"backend unavailable"}`), false)
 		return
 	}
-	c.broadcast(ctx, ch, answer.Broadcasts, answer.Status != "")
+	c.broadcast(ctx, ch, answer.Broadcasts, answer.Status != "" || len(answer.Pushes) > 0 || answer.Stop != auth.StopNot)
 	c.mu.Lock()
 	defer c.unlock()
 	if ch.state != joined {

@@ -1,6 +1,7 @@
 package gateway
 
 import (
+	"encoding/hex"
 	"errors"
 	"net/url"
 	"strings"
@@ -9,8 +10,11 @@ import (
 	"roost/internal/rawjson"
 )
 
-// maxQueryDepth is how deep the keys of a query may nest.
-const maxQueryDepth = 32
+// Bounds of a query: how deep its keys may nest, and how many pairs it may have.
+const (
+	maxQueryDepth = 32
+	maxQueryPairs = 1000
+)
 
 var errQuery = errors.New("gateway: malformed query")
 
@@ -34,18 +38,17 @@ const (
 // decodeQuery decodes a query string as Plug does: a[b]=c nests, a[]=c makes a list, a[0]=c a map, a key without "=" is
 // "", the last duplicate wins, and an empty pair is nothing.
 func decodeQuery(query string) (*params, error) {
-	root := &params{}
+	root, pairs := &params{}, 0
 	for pair := range strings.SplitSeq(query, "&") {
 		if pair == "" {
 			continue
 		}
-		rawKey, rawValue, _ := strings.Cut(pair, "=")
-		key, err := url.QueryUnescape(rawKey)
-		if err != nil {
+		if pairs++; pairs > maxQueryPairs {
 			return nil, errQuery
 		}
-		value, err := url.QueryUnescape(rawValue)
-		if err != nil || !utf8.ValidString(key) || !utf8.ValidString(value) {
+		rawKey, rawValue, _ := strings.Cut(pair, "=")
+		key, value := unescape(rawKey), unescape(rawValue)
+		if !utf8.ValidString(key) || !utf8.ValidString(value) {
 			return nil, errQuery
 		}
 		if err := root.put(key, value); err != nil {
@@ -53,6 +56,29 @@ func decodeQuery(query string) (*params, error) {
 		}
 	}
 	return root, nil
+}
+
+// unescape decodes a form's text. A percent sign that begins no escape stands for itself.
+func unescape(s string) string {
+	if text, err := url.QueryUnescape(s); err == nil {
+		return text
+	}
+	out := make([]byte, 0, len(s))
+	for i := 0; i < len(s); i++ {
+		if s[i] == '%' && i+2 < len(s) {
+			if b, err := hex.DecodeString(s[i+1 : i+3]); err == nil {
+				out = append(out, b[0])
+				i += 2
+				continue
+			}
+		}
+		if s[i] == '+' {
+			out = append(out, ' ')
+			continue
+		}
+		out = append(out, s[i])
+	}
+	return string(out)
 }
 
 // put stores value at a key such as a[b][].

@@ -76,6 +76,7 @@ func TestMalformedQueries(t *testing.T) {
 	for _, query := range []string{
 		"a=%ff", "%ff=a", "a=%C3", "a=%ed%a0%80",
 		"a" + strings.Repeat("[b]", maxQueryDepth+1) + "=1",
+		strings.Repeat("a&", 100_000), // many pairs cost more than they are worth
 	} {
 		if p, err := decodeQuery(query); err == nil {
 			t.Errorf("decodeQuery(%.40q) = %s, want an error", query, p.appendJSON(nil))

@@ -6,7 +6,6 @@ import (
 	"net/http"
 	"strconv"
 	"sync"
-	"time"
 	"unicode/utf8"
 
 	"roost/auth"
@@ -64,7 +63,7 @@ func (s *session) release(status int) {
 	if status == http.StatusOK {
 		messages, s.waiting = s.waiting, nil
 	}
-	s.heard.Store(time.Now().UnixMilli())
+	s.heard.Store(s.gw.clock.Load())
 	p.answer(envelope(status, p.token, messages))
 }
 
@@ -76,7 +75,7 @@ func (s *session) hold(p *poll) {
 		s.release(http.StatusNoContent)
 	}
 	s.poll = p
-	s.heard.Store(p.since)
+	s.heard.Store(s.gw.clock.Load())
 	switch {
 	case s.closed:
 		s.release(http.StatusInternalServerError)
@@ -91,7 +90,7 @@ func (s *session) abandon(p *poll) {
 	defer s.mu.Unlock()
 	if s.poll == p {
 		s.poll = nil
-		s.heard.Store(time.Now().UnixMilli())
+		s.heard.Store(s.gw.clock.Load())
 	}
 }
 

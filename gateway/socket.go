@@ -36,6 +36,8 @@ type socket struct {
 	started bool     // nc is there
 	gone    bool     // nc is closed
 	ending  uint16   // close code that was sent or is to be, or closeNone
+
+	answered bool // the client's close frame is there
 }
 
 var (
@@ -118,10 +120,12 @@ func (s *socket) readable(buf []byte) {
 	}
 }
 
-// flushed tells whether nothing waits to be written.
+// flushed tells whether nothing waits to be written behind the client's close frame. If something does, the writer ends the
+// connection.
 func (s *socket) flushed() bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	s.answered = true
 	return !s.writing
 }
 
@@ -193,27 +197,38 @@ func (s *socket) control(op byte, body []byte) (violation, bool) {
 	return 0, false
 }
 
-// broken ends a connection that could not be written to. The caller holds mu.
-func (s *socket) broken(err error) {
+// broken ends a connection that could not be written to. rest is what was not written; it begins with the rest of a
+// frame, which must come before a close frame. The caller holds mu.
+func (s *socket) broken(err error, rest net.Buffers) {
 	s.queue, s.queued = nil, 0
-	if s.ending == closeNone && errors.Is(err, os.ErrDeadlineExceeded) {
-		s.overflow = true // unlock closes it as slow
+	if s.ending != closeNone || !errors.Is(err, os.ErrDeadlineExceeded) {
+		s.expire(0)
+		return
 	}
-	s.expire(0)
+	if len(rest) > 0 {
+		s.queue, s.queued = [][]byte{rest[0]}, len(rest[0])
+	}
+	s.overflow = true // unlock closes it as slow
 }
 
 // hangUp closes the network connection, once, and ends what is left.
 func (s *socket) hangUp() {
 	s.close(closeNone, auth.ReasonClosed)
 	s.mu.Lock()
-	defer s.mu.Unlock()
 	if s.gone {
+		s.mu.Unlock()
 		return
 	}
 	s.gone, s.queue, s.queued = true, nil, 0
 	if s.poller != nil {
 		s.poller.remove(s)
 	}
-	_ = s.nc.Close() // under mu: nobody may use the descriptor once it is another's
+	if s.raw != nil {
+		_ = s.nc.Close() // under mu: nobody may use the descriptor once it is another's
+	}
+	s.mu.Unlock()
+	if s.raw == nil {
+		_ = s.nc.Close() // TLS may block
+	}
 	s.gw.work.Done()
 }

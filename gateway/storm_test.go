@@ -232,15 +232,12 @@ func TestStorm(t *testing.T) {
 			t.Errorf("got members %q of %s, want none", got, topic)
 		}
 	}
-	var gone []string
-	b.mu.Lock()
-	for _, n := range b.disconnects {
-		gone = append(gone, n.Client.Connection)
-	}
-	b.mu.Unlock()
-	slices.Sort(gone)
-	slices.Sort(l.connects)
-	if !slices.Equal(gone, l.connects) {
-		t.Errorf("got %d notices of disconnects for %d connects, want one for each", len(gone), len(l.connects))
-	}
+	same(t, "connections with a notice", func() (gone []string) {
+		b.mu.Lock()
+		defer b.mu.Unlock()
+		for _, n := range b.disconnects {
+			gone = append(gone, n.Client.Connection)
+		}
+		return gone
+	}, l.connects)
 }

@@ -107,11 +107,14 @@ func hasToken(h http.Header, name, token string) bool {
 	return false
 }
 
-// offersDeflate tells whether the client can do permessage-deflate.
+// offersDeflate tells whether the client can do permessage-deflate as we do it: with the largest window.
 func offersDeflate(r *http.Request) bool {
 	for _, line := range r.Header.Values("Sec-Websocket-Extensions") {
-		if strings.Contains(line, "permessage-deflate") {
-			return true
+		for offer := range strings.SplitSeq(line, ",") {
+			name, parameters, _ := strings.Cut(offer, ";")
+			if strings.TrimSpace(name) == "permessage-deflate" && !strings.Contains(parameters, "server_max_window_bits") {
+				return true
+			}
 		}
 	}
 	return false

@@ -128,7 +128,9 @@ func (p *MemoryPod) Subscribe(addr Address, done func(error)) {
 	p.memory.mu.Lock()
 	p.subscribed[addr] = struct{}{}
 	p.memory.mu.Unlock()
-	done(nil)
+	if done != nil {
+		done(nil)
+	}
 }
 
 // Unsubscribe implements [Broker].

@@ -44,12 +44,15 @@ func (h *Hub) Attach(ctx context.Context, p Peer, id string) {
 		h.ids[id] = i
 	}
 	i.peers = append(i.peers, p)
-	subscribed := make(chan struct{})
-	h.cfg.Broker.Subscribe(i.addr, func(error) { close(subscribed) }) // under the lock: Detach may not overtake it
-	h.peersMu.Unlock()
+	// Under the lock: Detach may not overtake it.
 	if !h.Ready() {
-		return // the subscription comes with the link
+		h.cfg.Broker.Subscribe(i.addr, nil) // the subscription comes with the link
+		h.peersMu.Unlock()
+		return
 	}
+	subscribed := make(chan struct{})
+	h.cfg.Broker.Subscribe(i.addr, func(error) { close(subscribed) })
+	h.peersMu.Unlock()
 	ctx, cancel := context.WithTimeout(ctx, 2*time.Second)
 	defer cancel()
 	select {

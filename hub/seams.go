@@ -31,7 +31,7 @@ type Broker interface {
 	// Once the link has been up, it is restored for ever.
 	Run(ctx context.Context, sink Sink) error
 
-	// Subscribe asks for the messages of addr. It does not block. done is called once, from any goroutine and maybe
+	// Subscribe asks for the messages of addr. It does not block. done, unless it is nil, is called once, from any goroutine and maybe
 	// before Subscribe returns, when the broker has confirmed that all that is published from now on will be delivered;
 	// if the link is down, not before it is up again. An address stays subscribed, over every loss of the link, until
 	// Unsubscribe. Subscribing to one that is subscribed already is cheap and confirms the subscription as it is now.

@@ -3,6 +3,7 @@ package hub
 import (
 	"context"
 	"hash/maphash"
+	"sync/atomic"
 	"time"
 )
 
@@ -31,6 +32,33 @@ type topic struct {
 	addr   Address
 	refs   int // members and joins under way; guarded by Hub.mu
 	shards []*shard
+	asked  atomic.Pointer[confirmation] // what the broker has yet to confirm, or nil
+}
+
+// confirmation is one question to the broker whether a topic is subscribed. All joins that wait share it, so that what
+// waits while the link is down does not grow with their number.
+type confirmation struct {
+	done chan struct{} // closed when err is there
+	err  error
+}
+
+// confirm asks the broker whether t is subscribed, unless it is being asked.
+func (t *topic) confirm(b Broker) *confirmation {
+	for {
+		if c := t.asked.Load(); c != nil {
+			return c
+		}
+		c := &confirmation{done: make(chan struct{})}
+		if !t.asked.CompareAndSwap(nil, c) {
+			continue
+		}
+		b.Subscribe(t.addr, func(err error) {
+			c.err = err
+			t.asked.Store(nil)
+			close(c.done)
+		})
+		return c
+	}
 }
 
 // shardSize is how many members of a topic one worker carries before another takes the next ones.
@@ -41,24 +69,28 @@ const shardSize = 1024
 func (h *Hub) Join(ctx context.Context, sub *Subscription, l Listener, m Member, roster bool) error {
 	t := h.hold(m.Topic)
 	sub.listener, sub.topic, sub.roster = l, t, roster
-	// Both are asked for at once; the channel takes both answers even if nobody waits for them.
-	answers := make(chan error, 2)
-	done := func(err error) { answers <- err }
-	wait := 1
-	h.cfg.Broker.Subscribe(t.addr, done)
+	// Both are asked for at once. The channel takes the answer even if nobody waits for it.
+	subscribed, entered := t.confirm(h.cfg.Broker), make(chan error, 1)
 	if roster {
-		wait++
-		h.cfg.Roster.Add(m, done)
+		h.cfg.Roster.Add(m, func(err error) { entered <- err })
+	} else {
+		entered <- nil
 	}
-	for range wait {
-		select {
-		case err := <-answers:
-			if err != nil {
-				return err
-			}
-		case <-ctx.Done():
-			return context.Cause(ctx)
+	select {
+	case <-subscribed.done:
+		if subscribed.err != nil {
+			return subscribed.err
 		}
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+	select {
+	case err := <-entered:
+		if err != nil {
+			return err
+		}
+	case <-ctx.Done():
+		return context.Cause(ctx)
 	}
 	h.mu.Lock()
 	s := t.place(h)

@@ -33,10 +33,14 @@ const (
 type failure struct {
 	result result
 	err    error
+	late   bool // the backend has the question, and may have answered
 }
 
 func (f *failure) Error() string { return f.err.Error() }
 func (f *failure) Unwrap() error { return f.err }
+
+// Is tells whether the failure is [auth.ErrLate].
+func (f *failure) Is(target error) bool { return f.late && target == auth.ErrLate }
 
 // errDeadline is the cause of contexts that ended because of Config.Timeout.
 var errDeadline = errors.New("no answer within the timeout")
@@ -87,15 +91,15 @@ func judge(code int, body []byte, accept func([]byte) error) error {
 		if err == nil || errors.As(err, &refusal) {
 			return err
 		}
-		return &failure{resultBadAnswer, fmt.Errorf("bad answer: %w", err)}
+		return &failure{result: resultBadAnswer, err: fmt.Errorf("bad answer: %w", err)}
 	case code >= 400 && code < 500:
 		return decodeRefusal(code, body)
 	case code >= 500:
-		return &failure{resultServerError, fmt.Errorf("answered %d", code)}
+		return &failure{result: resultServerError, err: fmt.Errorf("answered %d", code)}
 	case code >= 300:
-		return &failure{resultBadAnswer, fmt.Errorf("answered %d: redirects are not followed", code)}
+		return &failure{result: resultBadAnswer, err: fmt.Errorf("answered %d: redirects are not followed", code)}
 	default:
-		return &failure{resultBadAnswer, fmt.Errorf("answered %d", code)}
+		return &failure{result: resultBadAnswer, err: fmt.Errorf("answered %d", code)}
 	}
 }
 
@@ -120,9 +124,9 @@ func (c *Client) exchange(ctx context.Context, e event, id string, body []byte) 
 	case ctx.Err() != nil:
 		return 0, nil, ended(ctx, resultTimeout)
 	case strings.Contains(err.Error(), "malformed"): // such an error repeats what was sent
-		return 0, nil, &failure{resultBadAnswer, errors.New("bad answer: not HTTP")}
+		return 0, nil, &failure{result: resultBadAnswer, err: errors.New("bad answer: not HTTP")}
 	default:
-		return 0, nil, &failure{resultUnreachable, err}
+		return 0, nil, &failure{result: resultUnreachable, err: err}
 	}
 }
 
@@ -131,11 +135,11 @@ func ended(ctx context.Context, late result) *failure {
 	cause := context.Cause(ctx)
 	switch {
 	case errors.Is(cause, errDeadline) && late == resultQueue:
-		return &failure{late, errors.New("no place in line within the timeout")}
+		return &failure{result: late, err: errors.New("no place in line within the timeout")}
 	case errors.Is(cause, errDeadline), errors.Is(cause, context.DeadlineExceeded):
-		return &failure{late, cause}
+		return &failure{result: late, err: cause, late: late == resultTimeout}
 	default:
-		return &failure{resultCanceled, cause}
+		return &failure{result: resultCanceled, err: cause, late: late == resultTimeout}
 	}
 }
 
@@ -197,7 +201,7 @@ func (c *Client) read(r *http.Response) ([]byte, error) {
 	case !good && (err != nil || int64(len(body)) > limit):
 		return nil, nil // the status says enough
 	case err == nil && int64(len(body)) > limit:
-		return nil, &failure{resultBadAnswer, fmt.Errorf("bad answer: larger than %d bytes", limit)}
+		return nil, &failure{result: resultBadAnswer, err: fmt.Errorf("bad answer: larger than %d bytes", limit)}
 	}
 	return body, err
 }

@@ -45,7 +45,7 @@ func (a *appender) append(ctx context.Context, e hub.StreamEntry) error {
 	case err := <-done:
 		return err
 	case <-ctx.Done():
-		return ctx.Err()
+		return context.Cause(ctx)
 	}
 }
 

@@ -81,6 +81,8 @@ func (t *subscriptions) subscribe(addr hub.Address, done func(error)) {
 }
 
 func (t *subscriptions) unsubscribe(addrs []hub.Address) {
+	var calls callbacks
+	defer func() { calls.call() }() // once no lock is held
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	for _, addr := range addrs {
@@ -90,7 +92,8 @@ func (t *subscriptions) unsubscribe(addrs []hub.Address) {
 		}
 		s.wanted = false
 		t.metrics.subscribed(-1)
-		if !t.linked && s.waiting == nil {
+		if !t.linked {
+			calls.add(s.waiting, errUnsubscribed)
 			delete(t.byAddr, addr)
 			continue
 		}
