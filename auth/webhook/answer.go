@@ -114,7 +114,7 @@ func decodeAnswer(body []byte) (*auth.Answer, error) {
 func decodeRefusal(code int, body []byte) *auth.Refusal {
 	var response content
 	err := decode(body, func(key string, value []byte) error {
-		if key == "response" || key == "response_base64" {
+		if (key == "response" || key == "response_base64") && string(value) != "null" {
 			return response.set(key == "response_base64", value)
 		}
 		return nil
@@ -186,7 +186,10 @@ type content struct {
 }
 
 func (c *content) set(binary bool, value []byte) error {
-	if c.bytes != nil && c.binary != binary {
+	switch none := "null"; {
+	case string(value) == none && c.bytes != nil:
+		return nil // the other field has it
+	case c.bytes != nil && c.binary != binary && string(c.bytes) != none:
 		return errors.New("given twice, with and without _base64")
 	}
 	c.bytes, c.binary = value, binary

@@ -39,7 +39,7 @@ func TestAnswers(t *testing.T) {
 	joins := map[string]auth.Answer{
 		everything:        everythingDecoded,
 		`{"status":"ok"}`: {Status: "ok"},
-		`{"status":"ok","response":null,"assigns":null,"push":null,"broadcast":null,"stop":null}`: {Status: "ok"},
+		`{"status":"ok","response":null,"assigns":null,"push":null,"broadcast":null,"stop":null}`: {Status: "ok", Response: []byte("null")},
 		`{"status":"error","response":{"reason":"full"}}`:                                         {Status: "error", Response: []byte(`{"reason":"full"}`)},
 		`{"status":"ok","response_base64":"AQI="}`:                                                {Status: "ok", Response: []byte{1, 2}, Binary: true},
 		`{"status":"ok","response":"text"}`:                                                       {Status: "ok", Response: []byte(`"text"`)},
