@@ -39,6 +39,9 @@ var kinds = map[string]settings{
 	"trueo":   {"ROOST_CHECK_ORIGIN": "//localhost"},
 	"big":     {"ROOST_MAX_MESSAGE_SIZE": "10000000"},
 	"hasty":   {"ROOST_WEBHOOK_TIMEOUT": "500ms"},
+	"lp":      {"ROOST_CHECK_ORIGIN": "//example.com,//*.wild.com,https://secure.com,//port.com:81", "ROOST_LONGPOLL_WINDOW": "2s"},
+	"nolp":    {"ROOST_LONGPOLL": "off"},
+	"narrow":  {"ROOST_OUTBOX_LIMIT": "64KiB", "ROOST_LONGPOLL_WINDOW": "60s"},
 }
 
 // pod is one gateway process.
@@ -61,11 +64,18 @@ var (
 // sharedPod returns the pod of a kind, which is started by the first test that wants it.
 func sharedPod(t testing.TB, kind string) *pod {
 	t.Helper()
+	return sharedTwin(t, kind, 1)
+}
+
+// sharedTwin returns the nth pod of a kind.
+func sharedTwin(t testing.TB, kind string, n int) *pod {
+	t.Helper()
+	name := fmt.Sprint(kind, n)
 	sharedPods.Lock()
-	start := sharedPods.started[kind]
+	start := sharedPods.started[name]
 	if start == nil {
 		start = sync.OnceValues(func() (*pod, error) { return startPod(kind, kinds[kind], lab.redis.url()) })
-		sharedPods.started[kind] = start
+		sharedPods.started[name] = start
 	}
 	sharedPods.Unlock()
 	p, err := start()
@@ -126,6 +136,7 @@ func startPod(kind string, more settings, redisURL string) (*pod, error) {
 		"ROOST_WEBHOOK_EVENTS":  "connect,join,push,leave,disconnect",
 		"ROOST_CONNECT_HEADERS": "x-case",
 		"ROOST_DRAIN_TIMEOUT":   "1s",
+		"ROOST_ADVERTISE_URL":   fmt.Sprintf("http://127.0.0.1:%d", port),
 	}
 	maps.Copy(environment, more)
 	p := &pod{kind: kind, addr: fmt.Sprintf("127.0.0.1:%d", port), admin: fmt.Sprintf("127.0.0.1:%d", adminPort)}

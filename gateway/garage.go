@@ -17,6 +17,7 @@ type garage struct {
 
 	mu     sync.Mutex
 	idle   map[*parked]struct{} // watched until the client sends something
+	opaque bool                 // the server's connections are no plain sockets: nothing more is parked
 	back   []net.Conn
 	closed bool
 }
@@ -38,11 +39,34 @@ func (g *garage) give(nc net.Conn) {
 // idleDefault is how long a connection is kept without a request if the server does not say.
 const idleDefault = 75 * time.Second
 
-// keep adds an idle connection, forget takes it out.
-func (g *garage) keep(c *parked) {
+// keep adds an idle connection, unless the garage is closed; forget takes it out.
+func (g *garage) keep(c *parked) bool {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	g.idle[c] = struct{}{}
+	if !g.closed {
+		g.idle[c] = struct{}{}
+	}
+	return !g.closed
+}
+
+func (g *garage) isOpaque() bool {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return g.opaque
+}
+
+func (g *garage) setOpaque() {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.opaque = true
+}
+
+// unreturned is nc without what was put around it before and is not needed any more.
+func unreturned(nc net.Conn) net.Conn {
+	if r, ok := nc.(*returnedConn); ok && len(r.ahead) == 0 {
+		return r.Conn
+	}
+	return nc
 }
 
 func (g *garage) forget(c *parked) {

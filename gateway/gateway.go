@@ -30,6 +30,9 @@ type Gateway struct {
 	lastConn atomic.Uint64
 	work     sync.WaitGroup // all goroutines of connections
 
+	leaving context.Context // ends when the gateway begins to drain
+	leave   context.CancelFunc
+
 	mu       sync.Mutex
 	conns    []*conn
 	draining bool
@@ -42,6 +45,7 @@ func New(cfg Config) (*Gateway, error) {
 		return nil, err
 	}
 	g := &Gateway{cfg: cfg, websocket: parsePath(cfg.SocketPath + "/websocket"), metrics: newMetrics(cfg.Registerer)}
+	g.leaving, g.leave = context.WithCancel(context.Background())
 	if cfg.LongPollWindow > 0 {
 		g.longPoll = parsePath(cfg.SocketPath + "/longpoll")
 		g.transport = newTransport(cfg.LongPollWindow)
@@ -126,6 +130,7 @@ const drainPace = 500
 func (g *Gateway) Drain(ctx context.Context) error {
 	g.mu.Lock()
 	g.draining = true
+	g.leave()
 	conns := append([]*conn(nil), g.conns...)
 	g.mu.Unlock()
 	for _, s := range g.sessions.all(nil) {
@@ -149,8 +154,8 @@ func (g *Gateway) Drain(ctx context.Context) error {
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
-		g.work.Wait()
 		g.garages.close()
+		g.work.Wait()
 	}()
 	select {
 	case <-done:

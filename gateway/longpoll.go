@@ -57,7 +57,7 @@ func (g *Gateway) serveLongPoll(w http.ResponseWriter, r *http.Request, vars []s
 		g.open(w, r, vars, key)
 	case err != nil:
 		answerJSON(w, envelope(http.StatusGone, "", nil))
-	case t.pod() != g.cfg.Hub.PodID() && g.relay(w, r, t.pod(), key):
+	case t.pod() != g.cfg.Hub.PodID() && g.relay(w, r, t.pod(), token, key):
 	default:
 		g.serveSession(w, r, g.sessions.get(t.connection), token)
 	}
@@ -130,7 +130,9 @@ func (g *Gateway) open(w http.ResponseWriter, r *http.Request, vars []string, ke
 	s := &session{}
 	if err == nil {
 		s.conn = conn{gw: g, client: o.client, enc: g.encodings[o.version][quoted], out: s, patience: g.cfg.LongPollWindow * 3 / 2}
+		g.sessions.put(s) // before enter, so that a drain that begins now finds it
 		if !g.enter(&s.conn) {
+			g.sessions.remove(o.client.Connection)
 			g.disconnected(o.client, auth.ReasonDrained)
 			err = &rejection{status: http.StatusServiceUnavailable, reason: "draining"}
 		}
@@ -140,7 +142,6 @@ func (g *Gateway) open(w http.ResponseWriter, r *http.Request, vars []string, ke
 		return
 	}
 	g.cfg.Hub.Attach(r.Context(), s, o.client.ID)
-	g.sessions.put(s)
 	g.metrics.accepted.WithLabelValues("longpoll").Inc()
 	answerJSON(w, envelope(http.StatusGone, ticket{o.client.Connection, time.Now()}.sign(key), nil))
 }

@@ -37,7 +37,11 @@ func readBatch(body io.Reader, ndjson bool, limit int, take func(binary bool, me
 		}
 		return nil
 	}
-	lines := bufio.NewScanner(body)
+	source := &source{Reader: body}
+	lines := bufio.NewScanner(source)
+	lines.Split(func(data []byte, atEOF bool) (int, []byte, error) {
+		return bufio.ScanLines(data, atEOF && errors.Is(source.err, io.EOF)) // what is cut short is no line
+	})
 	lines.Buffer(make([]byte, 0, 4<<10), base64.StdEncoding.EncodedLen(limit)+2)
 	blank, n := 0, 0
 	for lines.Scan() {
@@ -70,4 +74,16 @@ func readBatch(body io.Reader, ndjson bool, limit int, take func(binary bool, me
 		return errBatchSize
 	}
 	return lines.Err()
+}
+
+// source remembers why reading ended.
+type source struct {
+	io.Reader
+	err error
+}
+
+// Read implements [io.Reader].
+func (s *source) Read(b []byte) (n int, err error) {
+	n, s.err = s.Reader.Read(b)
+	return n, s.err
 }

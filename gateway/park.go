@@ -36,13 +36,18 @@ const (
 var _ watched = (*parked)(nil)
 
 // park takes the connection of a poll that waits out of the server's hands, and tells whether it did. That needs
-// HTTP/1.1 over a plain socket; anything else is served by a goroutine that waits.
+// HTTP/1.1 over a plain socket, and no body, which would be taken for the next request; anything else is served by a goroutine
+// that waits. That a listener wraps its connections is found out with the first one.
 func (p *poll) park(w http.ResponseWriter, r *http.Request) bool {
 	server, _ := r.Context().Value(http.ServerContextKey).(*http.Server)
-	if server == nil || r.TLS != nil || !r.ProtoAtLeast(1, 1) || r.ProtoAtLeast(2, 0) {
+	if server == nil || r.ContentLength != 0 || r.TLS != nil || !r.ProtoAtLeast(1, 1) || r.ProtoAtLeast(2, 0) {
 		return false
 	}
 	if _, plain := r.Context().Value(http.LocalAddrContextKey).(*net.TCPAddr); !plain {
+		return false
+	}
+	home := p.session.gw.garages.of(server)
+	if home.isOpaque() {
 		return false
 	}
 	nc, buffered, err := http.NewResponseController(w).Hijack()
@@ -50,7 +55,7 @@ func (p *poll) park(w http.ResponseWriter, r *http.Request) bool {
 		return false
 	}
 	g := p.session.gw
-	c := &parked{poll: p, nc: nc, garage: g.garages.of(server), last: r.Close}
+	c := &parked{poll: p, nc: nc, garage: home, last: r.Close}
 	if n := buffered.Reader.Buffered(); n > 0 {
 		c.ahead, _ = buffered.Reader.Peek(n)
 		c.ahead = append([]byte(nil), c.ahead...)
@@ -62,6 +67,8 @@ func (p *poll) park(w http.ResponseWriter, r *http.Request) bool {
 		if c.poller.add(c) != nil {
 			c.poller = nil // its end is noticed when it is answered
 		}
+	} else {
+		home.setOpaque()
 	}
 	p.parked = c
 	if p.body != nil {
@@ -174,13 +181,16 @@ func (c *parked) rest() {
 		_ = c.nc.Close()
 	case len(c.ahead) > 0:
 		c.leave()
-		c.garage.give(&returnedConn{c.nc, c.ahead})
+		c.garage.give(&returnedConn{unreturned(c.nc), c.ahead})
 	case c.poller == nil || c.state == eager:
 		c.leave()
 		c.garage.give(c.nc)
 	default:
 		c.state, c.since = idle, time.Now()
-		c.garage.keep(c)
+		if !c.garage.keep(c) {
+			c.leave()
+			_ = c.nc.Close()
+		}
 	}
 }
 

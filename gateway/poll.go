@@ -49,6 +49,9 @@ func (p *poll) serve(w http.ResponseWriter, r *http.Request) {
 	p.mu.Unlock()
 	select {
 	case <-wake:
+		if p.session.gw.isDraining() {
+			w.Header().Set("Connection", "close")
+		}
 		answerJSON(w, p.answered())
 	case <-r.Context().Done():
 		p.session.abandon(p)

@@ -23,8 +23,8 @@ const hopAge = time.Minute
 // relay passes a request on to the pod that has its session, and tells whether it has answered it. A request that was
 // passed on already goes no further, so there are no loops. The address comes from the directory, never from the request, and is
 // looked up only for a token that has been verified.
-func (g *Gateway) relay(w http.ResponseWriter, r *http.Request, pod string, key []byte) bool {
-	if g.hopped(r, key) {
+func (g *Gateway) relay(w http.ResponseWriter, r *http.Request, pod, token string, key []byte) bool {
+	if g.hopped(r, pod, key) {
 		return false
 	}
 	base, err := g.cfg.Directory.URL(r.Context(), pod)
@@ -36,16 +36,30 @@ func (g *Gateway) relay(w http.ResponseWriter, r *http.Request, pod string, key 
 		return false // the owner is gone, or cannot be reached: so is the session
 	}
 	g.metrics.relayed.Inc()
+	client := r.Context() // held polls end at once when this pod drains
+	ctx, cancel := context.WithCancel(client)
+	defer cancel()
+	if r.Method == http.MethodGet {
+		stop := context.AfterFunc(g.leaving, cancel)
+		defer stop()
+	}
+	r = r.WithContext(ctx)
 	proxy := httputil.ReverseProxy{
 		Transport: g.transport,
 		Rewrite: func(p *httputil.ProxyRequest) {
 			p.SetURL(target)
-			p.Out.Host = p.In.Host // the origin rule "conn" looks at it
+			p.Out.Host = p.In.Host     // the origin rule "conn" looks at it
+			p.Out.Header.Del("Origin") // it has been checked
 			p.Out.Header.Set(headerHop, sealHop(key, pod, time.Now()))
 		},
 		ErrorHandler: func(w http.ResponseWriter, r *http.Request, err error) {
-			if r.Context().Err() != nil {
+			if client.Err() != nil {
 				return // the client is gone
+			}
+			if ctx.Err() != nil {
+				w.Header().Set("Connection", "close")
+				answerJSON(w, envelope(http.StatusNoContent, token, nil))
+				return
 			}
 			g.cfg.Logger.Warn("long-poll owner unreachable", "pod", pod, "err", err)
 			status := http.StatusInternalServerError
@@ -66,14 +80,14 @@ func (g *Gateway) relay(w http.ResponseWriter, r *http.Request, pod string, key 
 }
 
 // hopped tells whether another pod has passed r on. No client can make it look so.
-func (g *Gateway) hopped(r *http.Request, key []byte) bool {
+func (g *Gateway) hopped(r *http.Request, pod string, key []byte) bool {
 	mark := r.Header.Get(headerHop)
 	stamp, _, found := strings.Cut(mark, " ")
 	seconds, err := strconv.ParseInt(stamp, 36, 64)
 	if !found || err != nil || time.Since(time.Unix(seconds, 0)).Abs() > hopAge {
 		return false
 	}
-	return hmac.Equal([]byte(sealHop(key, g.cfg.Hub.PodID(), time.Unix(seconds, 0))), []byte(mark))
+	return hmac.Equal([]byte(sealHop(key, pod, time.Unix(seconds, 0))), []byte(mark))
 }
 
 // sealHop returns the mark of a request that goes to a pod.

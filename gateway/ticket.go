@@ -41,7 +41,7 @@ func (t ticket) sign(key []byte) string {
 func parseTicket(token string, key []byte, now time.Time) (ticket, error) {
 	rest, ours := strings.CutPrefix(token, ticketPrefix)
 	encoded, signature, two := strings.Cut(rest, ".")
-	if !ours || !two {
+	if !ours || !two || strings.ContainsAny(rest, "\r\n") { // which the decoder skips
 		return ticket{}, errTicket
 	}
 	body, err := base64.RawURLEncoding.Strict().DecodeString(encoded)

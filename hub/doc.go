@@ -14,6 +14,7 @@
 // Listeners must not block. The hub waits for none of them.
 //
 // # Loss
-// Delivery is at most once. What one worker cannot carry in time is bounded (Config.BacklogLimit); beyond it, the
+// Delivery is at most once. When the link to the broker was lost, members are told: their channels end with phx_error,
+// spread out in time, so that clients join again (TestGap). What one worker cannot carry in time is bounded (Config.BacklogLimit); beyond it, the
 // members concerned are ended with phx_error, so that they know of the gap (TestBacklogIsAGapNotSilence).
 package hub

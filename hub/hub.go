@@ -27,6 +27,7 @@ type Config struct {
 	Linger       time.Duration         // how long a topic without members stays subscribed. Default: 2s
 	Workers      int                   // fan-out workers. Default: GOMAXPROCS
 	BacklogLimit int                   // bytes of broadcasts waiting for one worker. Default: 64 MiB
+	ResyncSpread time.Duration         // when messages may have been missed, channels get phx_error within this time; negative: never. Default: 10s
 	MaxMessage   int                   // bytes of one published message. Default: 1 MiB
 	Logger       *slog.Logger          // Default: slog.Default
 	Registerer   prometheus.Registerer // where metrics go. Default: nowhere
@@ -39,6 +40,7 @@ type Hub struct {
 	workers []*worker
 	seed    maphash.Seed
 	ready   atomic.Bool
+	lost    chan struct{} // told when messages may have been missed
 
 	mu     sync.RWMutex
 	topics map[Address]*topic
@@ -61,6 +63,9 @@ func New(cfg Config) *Hub {
 	if cfg.Workers == 0 {
 		cfg.Workers = runtime.GOMAXPROCS(0)
 	}
+	if cfg.ResyncSpread == 0 {
+		cfg.ResyncSpread = 10 * time.Second
+	}
 	if cfg.BacklogLimit == 0 {
 		cfg.BacklogLimit = 64 << 20
 	}
@@ -73,6 +78,7 @@ func New(cfg Config) *Hub {
 	h := &Hub{
 		cfg:     cfg,
 		seed:    maphash.MakeSeed(),
+		lost:    make(chan struct{}, 1),
 		topics:  map[Address]*topic{},
 		empty:   map[*topic]time.Time{},
 		peers:   map[string]Peer{},
@@ -99,6 +105,7 @@ func (h *Hub) Run(ctx context.Context) error {
 		g.Go(func() error { w.run(ctx); return nil })
 	}
 	g.Go(func() error { h.linger(ctx); return nil })
+	g.Go(func() error { h.resync(ctx); return nil })
 	g.Go(func() error { return h.cfg.Broker.Run(ctx, (*sink)(h)) })
 	err := g.Wait()
 	h.ready.Store(false)
@@ -116,7 +123,15 @@ var (
 	_ Census = (*sink)(nil)
 )
 
-func (s *sink) LinkUp(bool) { s.ready.Store(true) }
+func (s *sink) LinkUp(lost bool) {
+	s.ready.Store(true)
+	if lost && s.cfg.ResyncSpread > 0 {
+		select {
+		case s.lost <- struct{}{}:
+		default:
+		}
+	}
+}
 
 func (s *sink) LinkDown(error) { s.ready.Store(false) }
 

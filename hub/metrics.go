@@ -8,6 +8,7 @@ type metrics struct {
 	malformed  *prometheus.CounterVec
 	deliveries prometheus.Counter
 	overflow   prometheus.Counter
+	resyncs    prometheus.Counter
 	members    prometheus.Gauge
 }
 
@@ -25,6 +26,9 @@ func newMetrics(r prometheus.Registerer, h *Hub) *metrics {
 		overflow: prometheus.NewCounter(prometheus.CounterOpts{
 			Name: "roost_backlog_dropped_total", Help: "Broadcasts a fan-out worker had no room for; the members were sent phx_error.",
 		}),
+		resyncs: prometheus.NewCounter(prometheus.CounterOpts{
+			Name: "roost_resyncs_total", Help: "Times that all channels were told to join again, because messages may have been missed.",
+		}),
 		members: prometheus.NewGauge(prometheus.GaugeOpts{
 			Name: "roost_channels", Help: "Members: channels that are joined on this pod.",
 		}),
@@ -37,7 +41,7 @@ func newMetrics(r prometheus.Registerer, h *Hub) *metrics {
 		return float64(len(h.topics))
 	})
 	if r != nil {
-		r.MustRegister(m.received, m.malformed, m.deliveries, m.overflow, m.members, topics)
+		r.MustRegister(m.received, m.malformed, m.deliveries, m.overflow, m.resyncs, m.members, topics)
 	}
 	return m
 }

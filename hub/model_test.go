@@ -96,9 +96,11 @@ func (m *model) failJoin(t *rapid.T) {
 	x := m.newMember(t)
 	ctx, cancel := context.WithCancel(context.Background())
 	cancel()
-	x.pod.edge.subscribe = func(hub.Address, func(error)) {}
+	var late func(error)
+	x.pod.edge.subscribe = func(_ hub.Address, done func(error)) { late = done }
 	err := x.pod.Join(ctx, &x.sub, x, x.entry, true)
 	x.pod.edge.subscribe = nil
+	late(context.Canceled)
 	if err == nil {
 		t.Fatal("Join = nil although the subscription was never confirmed")
 	}

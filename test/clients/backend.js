@@ -3,6 +3,7 @@
 "use strict"
 
 const http = require("node:http")
+const { setTimeout: sleep } = require("node:timers/promises")
 const { Webhook } = require("standardwebhooks")
 
 const verifier = new Webhook(process.env.SECRET)
@@ -51,6 +52,7 @@ const server = http.createServer(async (request, response) => {
     return
   }
   console.log(JSON.stringify(call))
+  if (call.type === "channel.join" && call.data.topic.startsWith("rooms:slow")) await sleep(2000)
   response.setHeader("content-type", "application/json").end(JSON.stringify(answer(call)))
 })
 server.listen(0, "127.0.0.1", () => console.log(JSON.stringify({ port: server.address().port })))
