@@ -68,14 +68,16 @@ func wantPods(t *testing.T, server *redisServer, want ...string) {
 	})
 }
 
-// wantKeys fails the test unless exactly these keys match pattern.
+// wantKeys waits until exactly these keys match pattern.
 func wantKeys(t *testing.T, server *redisServer, pattern string, want ...string) {
 	t.Helper()
-	got, err := server.client.Keys(context.Background(), pattern).Result()
-	slices.Sort(got)
-	if err != nil || !slices.Equal(got, want) {
-		t.Errorf("got keys %.500q like %s, error %v, want %q", got, pattern, err, want)
-	}
+	eventually(t, func() error {
+		got, err := server.client.Keys(context.Background(), pattern).Result()
+		if slices.Sort(got); err != nil || !slices.Equal(got, want) {
+			return fmt.Errorf("got keys %.500q like %s, error %v, want %q", got, pattern, err, want)
+		}
+		return nil
+	})
 }
 
 func TestPodKilled(t *testing.T) {

@@ -25,10 +25,12 @@ type settings struct {
 	LogLevel  level  `env:"LOG_LEVEL" envDefault:"info"`
 	LogFormat format `env:"LOG_FORMAT"`
 
-	SocketPath  string `env:"ROOST_SOCKET_PATH" envDefault:"/socket"`
-	RedisPrefix string `env:"ROOST_REDIS_PREFIX" envDefault:"roost:"`
-	PodID       podID  `env:"ROOST_POD_ID"`
-	TopicsFile  string `env:"ROOST_TOPICS_FILE"`
+	SocketPath   string `env:"ROOST_SOCKET_PATH" envDefault:"/socket"`
+	RedisPrefix  string `env:"ROOST_REDIS_PREFIX" envDefault:"roost:"`
+	PodID        podID  `env:"ROOST_POD_ID"`
+	PodLease     lease  `env:"ROOST_POD_LEASE" envDefault:"15s"`
+	ResyncSpread spread `env:"ROOST_RESYNC_SPREAD" envDefault:"10s"`
+	TopicsFile   string `env:"ROOST_TOPICS_FILE"`
 
 	WebhookURL         webURL   `env:"ROOST_WEBHOOK_URL"`
 	WebhookSecret      string   `env:"ROOST_WEBHOOK_SECRET"`

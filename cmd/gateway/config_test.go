@@ -74,6 +74,7 @@ func TestConfigErrors(t *testing.T) {
 		"size":                    {"ROOST_OUTBOX_LIMIT=1MB", `ROOST_OUTBOX_LIMIT: "1MB" is not a size such as 64KiB, 1MiB or 65536`},
 		"toggle":                  {"ROOST_COMPRESS=maybe", `ROOST_COMPRESS: "maybe" is neither on nor off`},
 		"pod id":                  {"ROOST_POD_ID=a.b", `ROOST_POD_ID: "a.b" may hold up to 100 letters, digits, _ and - only`},
+		"pod lease":               {"ROOST_POD_LEASE=2s", "ROOST_POD_LEASE: 2s is less than 3s"},
 		"socket path":             {"ROOST_SOCKET_PATH=socket", `ROOST_SOCKET_PATH: "socket" is not a path such as /socket`},
 		"redis prefix":            {"ROOST_REDIS_PREFIX={a}:", `ROOST_REDIS_PREFIX: "{a}:" holds a space or one of {}*?[]\`},
 		"origin":                  {"ROOST_CHECK_ORIGIN=example.com", `ROOST_CHECK_ORIGIN: "example.com" is not an origin`},

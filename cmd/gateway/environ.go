@@ -16,7 +16,7 @@ var secrets = []string{"REDIS_URL", "ROOST_WEBHOOK_SECRET"}
 
 // isLater matches settings that are promised for a later version. To ignore one would make people believe it works.
 var isLater = regexp.MustCompile(
-	`^ROOST_(POD_LEASE|JWT_\w+|API_TOKEN(_FILE)?|REDIS_SHARDED_PUBSUB)$`).MatchString
+	`^ROOST_(JWT_\w+|API_TOKEN(_FILE)?|REDIS_SHARDED_PUBSUB)$`).MatchString
 
 // isServiceName matches names that Kubernetes puts into every pod beside a Service whose name begins with "roost".
 var isServiceName = regexp.MustCompile(

@@ -42,6 +42,7 @@ func newPod(cfg *config, log *slog.Logger) (*pod, error) {
 		PodID:          string(cfg.PodID),
 		Prefix:         cfg.RedisPrefix,
 		MaxMessageSize: int(cfg.OutboxLimit), // nobody could be sent more
+		Lease:          time.Duration(cfg.PodLease),
 		AdvertiseURL:   cfg.AdvertiseURL.String(),
 		Logger:         log,
 		Registerer:     p.metrics,
@@ -51,7 +52,8 @@ func newPod(cfg *config, log *slog.Logger) (*pod, error) {
 	}
 	p.hub = hub.New(hub.Config{
 		PodID: string(cfg.PodID), Broker: p.broker, Roster: p.broker, Stream: p.broker, MaxMessage: int(cfg.OutboxLimit),
-		Logger: log, Registerer: p.metrics,
+		ResyncSpread: time.Duration(cfg.ResyncSpread),
+		Logger:       log, Registerer: p.metrics,
 	})
 	if err := errors.Join(p.addBackend(), p.addGateway()); err != nil {
 		return nil, err

@@ -50,6 +50,24 @@ func (d duration) String() string {
 	return text
 }
 
+// spread is a duration, or off, which is held as a negative one.
+type spread time.Duration
+
+func (s *spread) UnmarshalText(text []byte) error {
+	if string(text) == "off" {
+		*s = -1
+		return nil
+	}
+	return (*duration)(s).UnmarshalText(text)
+}
+
+func (s spread) String() string {
+	if s < 0 {
+		return "off"
+	}
+	return duration(s).String()
+}
+
 // size is a number of bytes above 0: 65536, 64KiB, 1MiB.
 type size int
 

@@ -33,6 +33,9 @@ type Config struct {
 	MaxMessageSize int
 	// StreamLength is about how many entries the stream of pushes keeps. Default: 100000
 	StreamLength int64
+	// Lease is how long the other pods wait for a sign of life of this one before they take back what it entered. It counts
+	// in milliseconds. Default: 15 s
+	Lease time.Duration
 	// AdvertiseURL is the base URL of this pod's client port as other pods reach it. Default: none, they do not.
 	AdvertiseURL string
 
@@ -46,8 +49,8 @@ func (c Config) withDefaults() (Config, error) {
 		return c, errors.New("redisbroker: Config.PodID is missing")
 	case strings.ContainsFunc(c.PodID, func(r rune) bool { return r <= ' ' || r == 0x7f }):
 		return c, fmt.Errorf("redisbroker: pod id %q has spaces or control characters", c.PodID)
-	case c.MaxMessageSize < 0 || c.StreamLength < 0:
-		return c, errors.New("redisbroker: MaxMessageSize and StreamLength must not be negative")
+	case c.MaxMessageSize < 0 || c.StreamLength < 0 || c.Lease < 0:
+		return c, errors.New("redisbroker: MaxMessageSize, StreamLength and Lease must not be negative")
 	}
 	if c.Prefix == "" {
 		c.Prefix = "roost:"
@@ -57,6 +60,9 @@ func (c Config) withDefaults() (Config, error) {
 	}
 	if c.StreamLength == 0 {
 		c.StreamLength = 100_000
+	}
+	if c.Lease == 0 {
+		c.Lease = defaultLease
 	}
 	if c.Logger == nil {
 		c.Logger = slog.Default()
@@ -70,7 +76,9 @@ type Broker struct {
 	subs      *subscriptions
 	link      *link
 	publisher *publisher
+	lease     *lease
 	roster    *roster
+	sweeper   *sweeper
 	appender  *appender
 	directory *directory
 	running   atomic.Bool
@@ -102,20 +110,25 @@ func Open(cfg Config) (*Broker, error) {
 	k := keys{prefix: cfg.Prefix, pod: cfg.PodID}
 	c := newClient(a)
 	subs := newSubscriptions(cfg.Prefix, m)
-	r := newRoster(k, c, m, cfg.Logger)
+	l := newLease(k, c, cfg.Lease, m, cfg.Logger)
+	r := newRoster(k, c, l, m, cfg.Logger)
+	l.lost = r.distrust
 	return &Broker{
 		client:    c,
 		subs:      subs,
 		link:      &link{keys: k, client: c, subs: subs, limit: cfg.MaxMessageSize, metrics: m, log: cfg.Logger, regained: r.distrust},
 		publisher: newPublisher(k, c, m),
+		lease:     l,
 		roster:    r,
+		sweeper:   newSweeper(k, c, m, cfg.Logger),
 		appender:  newAppender(k, c, cfg.StreamLength),
 		directory: newDirectory(k, c, cfg.AdvertiseURL, cfg.Logger),
 	}, nil
 }
 
 // Run connects, keeps the link and hands what arrives to sink until ctx ends; then it writes what is queued, for 3 s at
-// most, and closes. If sink is a [hub.Census], the roster is made to agree with it at the start and whenever it may not.
+// most, takes back what the pod still has in the roster, gives back its lease, and closes. If sink is a [hub.Census], the
+// roster is made to agree with it at the start and whenever it may not.
 // Run works once; its error is nil when ctx ended.
 func (b *Broker) Run(ctx context.Context, sink hub.Sink) error {
 	if !b.running.CompareAndSwap(false, true) {
@@ -130,7 +143,8 @@ func (b *Broker) Run(ctx context.Context, sink hub.Sink) error {
 	parts.Go(func() { b.directory.run(ctx) })
 	parts.Go(func() { b.publisher.queue.run(flush, b.publisher.send) })
 	parts.Go(func() { b.appender.queue.run(flush, b.appender.send) })
-	parts.Go(func() { b.roster.run(flush, census) })
+	parts.Go(func() { b.sweeper.run(ctx, b.lease.dead) })
+	parts.Go(func() { b.live(flush, census) })
 
 	<-ctx.Done()
 	defer time.AfterFunc(flushTimeout, cancel).Stop()
@@ -140,6 +154,23 @@ func (b *Broker) Run(ctx context.Context, sink hub.Sink) error {
 	parts.Wait()
 	b.subs.close()
 	return b.client.Close()
+}
+
+// live keeps the lease while the roster writes, and gives it back when nothing is left that it covers.
+func (b *Broker) live(ctx context.Context, census hub.Census) {
+	beating, stop := context.WithCancel(ctx)
+	var beats sync.WaitGroup
+	beats.Go(func() { b.lease.run(beating) })
+	b.roster.run(ctx, census)
+	err := b.roster.takeBack(ctx, nil)
+	stop()
+	beats.Wait()
+	if err == nil {
+		err = b.lease.release(ctx)
+	}
+	if err != nil {
+		b.lease.log.Warn("the lease was not given back: another pod will sweep", "pod", b.lease.keys.pod, "err", err)
+	}
 }
 
 // Subscribe implements [hub.Broker].

@@ -19,4 +19,9 @@
 // # Membership
 // Every entry of a set is also in the index of its pod, before it is in the set and until it is out of it. What could not
 // be written is made good when Redis is back (TestRosterIsReconciled).
+//
+// # Leases
+// A pod holds a lease before it enters anything. When the lease has run out, one of the other pods takes back what it
+// entered (TestSweep), goes on where a sweeper died (TestSweepIsResumed), and never removes what a pod that came back entered
+// again (TestSweepLosesItsClaim, TestPodComesBackDuringItsSweep). A clean end leaves nothing to sweep (TestCleanEnd).
 package redisbroker

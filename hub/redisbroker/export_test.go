@@ -1,6 +1,7 @@
 package redisbroker
 
 import (
+	"context"
 	"io"
 
 	"roost/hub"
@@ -41,4 +42,12 @@ func Receiver(r io.Reader, limit int, sink hub.Sink, addrs ...hub.Address) (next
 	}
 	receiver := receiver{reader: newReader(r), prefix: "roost:", limit: limit, subs: subs, sink: sink, up: func() {}}
 	return receiver.next
+}
+
+// RemoveBefore removes what fields of the index of pod name, from the sets and from the index, as a sweep does whose claim
+// ends at till, in ms by Redis's clock. It tells how each ended.
+func (b *Broker) RemoveBefore(ctx context.Context, till int64, pod string, fields ...string) (fromSets, fromIndex error) {
+	fromSets = b.sweeper.removeMembers(ctx, till, fields)
+	_, fromIndex = b.sweeper.removeFields(ctx, till, pod, fields)
+	return fromSets, fromIndex
 }

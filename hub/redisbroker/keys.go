@@ -24,7 +24,16 @@ func (k keys) conns() string {
 func (k keys) members(topic string) string { return k.prefix + "{" + topic + "}:members" }
 
 // index is the hash of all that this pod entered into sets: field by [indexField], value the join ref.
-func (k keys) index() string { return k.prefix + "pod:" + k.pod + ":members" }
+func (k keys) index() string { return k.indexOf(k.pod) }
+
+// indexOf is the index of any pod.
+func (k keys) indexOf(pod string) string { return k.prefix + "pod:" + pod + ":members" }
+
+// pods is the sorted set of all pods, by the end of their leases in milliseconds.
+func (k keys) pods() string { return k.prefix + "pods" }
+
+// claim says who sweeps pod, and until when.
+func (k keys) claim(pod string) string { return k.prefix + "pod:" + pod + ":sweep" }
 
 // pushes is the stream of what clients push.
 func (k keys) pushes() string { return k.prefix + "pushes" }

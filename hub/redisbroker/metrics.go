@@ -15,6 +15,9 @@ type metrics struct {
 	oversize      prometheus.Counter
 	subscriptions prometheus.Gauge
 	rosterWrites  *prometheus.CounterVec
+	renewals      *prometheus.CounterVec
+	sweeps        *prometheus.CounterVec
+	sweptMembers  prometheus.Counter
 }
 
 // Values of the label "result".
@@ -22,6 +25,8 @@ const (
 	resultOK       = "ok"
 	resultError    = "error"
 	resultRejected = "rejected" // never sent: the queue was full, or the broker closed
+	resultLapsed   = "lapsed"   // the lease had run out or was gone
+	resultStopped  = "stopped"  // before the end: the pod came back, or this one stops
 )
 
 // newMetrics registers with reg, or returns nil without one.
@@ -44,9 +49,16 @@ func newMetrics(reg prometheus.Registerer) (*metrics, error) {
 			Name: "roost_redis_subscriptions", Help: "Channels this pod is, or wants to be, subscribed to."}),
 		rosterWrites: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "roost_redis_roster_writes_total", Help: "Entries of membership sets written or removed, by result."}, []string{"result"}),
+		renewals: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "roost_lease_renewals_total", Help: "Renewals of this pod's lease, by result."}, []string{"result"}),
+		sweeps: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "roost_sweeps_total", Help: "Sweeps of dead pods by this pod, by result."}, []string{"result"}),
+		sweptMembers: prometheus.NewCounter(prometheus.CounterOpts{
+			Name: "roost_swept_members_total", Help: "Members of dead pods that this pod took back."}),
 	}
 	var errs []error
-	for _, c := range []prometheus.Collector{m.reconnects, m.up, m.publishes, m.received, m.oversize, m.subscriptions, m.rosterWrites} {
+	for _, c := range []prometheus.Collector{m.reconnects, m.up, m.publishes, m.received, m.oversize, m.subscriptions, m.rosterWrites,
+		m.renewals, m.sweeps, m.sweptMembers} {
 		errs = append(errs, reg.Register(c))
 	}
 	return m, errors.Join(errs...)
@@ -95,6 +107,20 @@ func (m *metrics) published(result string) {
 func (m *metrics) wrote(result string, n int) {
 	if m != nil && n > 0 {
 		m.rosterWrites.WithLabelValues(result).Add(float64(n))
+	}
+}
+
+func (m *metrics) renewed(result string) {
+	if m != nil {
+		m.renewals.WithLabelValues(result).Inc()
+	}
+}
+
+// swept counts a sweep that took back so many members.
+func (m *metrics) swept(result string, members int) {
+	if m != nil {
+		m.sweeps.WithLabelValues(result).Inc()
+		m.sweptMembers.Add(float64(members))
 	}
 }
 

@@ -6,10 +6,13 @@ import (
 	"roost/hub"
 )
 
-// reconcile makes Redis hold what the census names: first it takes back what the index has and the census has not, then it
-// writes everything. Calls that are still in the queue are behind the census or in it; written afterwards, in order,
+// reconcile takes the lease and makes Redis hold what the census names: first it takes back what the index has and the
+// census has not, then it writes everything. The census comes after the lease, so that it is as new as can be. Calls that are still in the queue are behind the census or in it; written afterwards, in order,
 // they end in the same state.
 func (r *roster) reconcile(ctx context.Context) error {
+	if err := r.lease.take(ctx); err != nil {
+		return err
+	}
 	if r.census == nil {
 		return nil
 	}

@@ -18,11 +18,12 @@ const maxRosterEntries = 500_000
 const lastRosterRetry = 500 * time.Millisecond
 
 // roster writes the membership sets and the pod's index of them. What Redis holds and what it should hold may differ after
-// a write that failed, after the link was lost, and at the start, if a pod of the same name was here before: then the
-// roster compares everything before it writes anything else.
+// a write that failed, after the link or the lease was lost, and at the start, if a pod of the same name was here before: then
+// the roster takes the lease and compares everything before it writes anything else.
 type roster struct {
 	keys    keys
 	client  *client
+	lease   *lease
 	queue   *batcher[entry]
 	lost    chan struct{} // tells that Redis may hold anything
 	metrics *metrics
@@ -40,9 +41,9 @@ type entry struct {
 	remove bool
 }
 
-func newRoster(k keys, c *client, m *metrics, log *slog.Logger) *roster {
+func newRoster(k keys, c *client, l *lease, m *metrics, log *slog.Logger) *roster {
 	return &roster{
-		keys: k, client: c, metrics: m, log: log,
+		keys: k, client: c, lease: l, metrics: m, log: log,
 		queue: newBatcher[entry](maxRosterEntries, 0, nil),
 		lost:  make(chan struct{}, 1),
 	}
@@ -108,7 +109,8 @@ func (r *roster) wait(work <-chan struct{}, again <-chan time.Time) {
 
 // turn makes good what may be wrong, and writes the next batch. If it fails, so has everything that waited.
 func (r *roster) turn(ctx context.Context) error {
-	if r.stale {
+	if _, held := r.lease.held(); r.stale || !held {
+		r.stale = true
 		if err := r.reconcile(ctx); err != nil {
 			r.refuse(err)
 			return err

@@ -18,16 +18,22 @@ type topicErrors map[string]error
 // rosterWrite is a pipeline, and the topics of its commands.
 type rosterWrite struct {
 	redis.Pipeliner
-	topics   []string // of each command, "" for the index
+	topics   []string // of each command, "" for the lease and the index
 	unusable topicErrors
 }
 
 // store writes c: the index before the sets it covers, and the sets before the index that no longer does. One server keeps
 // the order of a pipeline; in a cluster the steps go one after the other. After an error anything may have been written.
+//
+// An index that no lease covers would never be swept, so a lease that Redis has lost comes back with the first entry.
 func (r *roster) store(ctx context.Context, c changes) (topicErrors, error) {
 	w := rosterWrite{Pipeliner: r.client.Pipeline()}
 	inSteps := r.client.cluster != nil
+	var leases *redis.IntCmd
 	if len(c.add) > 0 {
+		till, _ := r.lease.held()
+		leases = w.ZAddNX(ctx, r.keys.pods(), redis.Z{Score: float64(till), Member: r.keys.pod})
+		w.topics = append(w.topics, "")
 		fields := make([]any, 0, 2*len(c.add))
 		for _, m := range c.add {
 			fields = append(fields, indexField(m), m.JoinRef)
@@ -56,6 +62,9 @@ func (r *roster) store(ctx context.Context, c changes) (topicErrors, error) {
 		w.topics = append(w.topics, "")
 	}
 	err := w.exec(ctx)
+	if leases != nil && leases.Val() > 0 {
+		r.distrust()
+	}
 	return w.unusable, err
 }
 
