@@ -40,6 +40,8 @@ type outbox interface {
 	flush()
 	// finish closes the connection with code, behind what is queued; at once if code is closeNone.
 	finish(code uint16)
+	// ended is called last, without mu, when the connection is out of the gateway and its end has been told.
+	ended()
 }
 
 var _ hub.Peer = (*conn)(nil)
@@ -149,6 +151,7 @@ func (c *conn) close(code uint16, reason auth.Reason) {
 	if last { // else the last line does it, so that the notices of its channels come before
 		c.gw.disconnected(c.client, reason)
 	}
+	c.out.ended()
 }
 
 // Connection implements [hub.Peer].

@@ -124,13 +124,14 @@ func (g *garage) Accept() (net.Conn, error) {
 // Close implements [net.Listener].
 func (g *garage) Close() error {
 	g.mu.Lock()
-	defer g.mu.Unlock()
 	g.closed = true
 	for _, nc := range g.back {
 		_ = nc.Close()
 	}
 	g.back = nil
 	g.signal()
+	g.mu.Unlock()
+	g.sweep(time.Now().Add(time.Hour), true) // a client must not send another request into one
 	return nil
 }
 
@@ -186,10 +187,10 @@ func (gs *garages) of(server *http.Server) *garage {
 	return g
 }
 
-// sweep closes connections that have been idle for too long.
-func (gs *garages) sweep(now time.Time) {
+// sweep closes connections that have been idle for too long, or all.
+func (gs *garages) sweep(now time.Time, all bool) {
 	for _, g := range gs.all() {
-		g.sweep(now, false)
+		g.sweep(now, all)
 	}
 }
 
@@ -206,7 +207,6 @@ func (gs *garages) close() {
 	gs.mu.Unlock()
 	for _, g := range gs.all() {
 		_ = g.Close()
-		g.sweep(time.Now().Add(time.Hour), true)
 	}
 	gs.serving.Wait()
 }

@@ -101,7 +101,7 @@ func (g *Gateway) Run(ctx context.Context) error {
 			clear(polling)
 			if n%4 == 0 { // looking at every connection costs more than the time
 				g.closeIdle()
-				g.garages.sweep(now)
+				g.garages.sweep(now, false)
 			}
 		}
 	}
@@ -133,6 +133,7 @@ func (g *Gateway) Drain(ctx context.Context) error {
 	g.leave()
 	conns := append([]*conn(nil), g.conns...)
 	g.mu.Unlock()
+	g.garages.sweep(time.Now().Add(time.Hour), true) // a client must not send another request into an idle connection
 	for _, s := range g.sessions.all(nil) {
 		s.overdue(math.MaxInt64) // held polls end at once, and their clients' next request goes elsewhere
 	}

@@ -35,7 +35,7 @@ func (g *Gateway) serveLongPoll(w http.ResponseWriter, r *http.Request, vars []s
 	}
 	if !g.allowOrigin(r) {
 		g.metrics.rejected.WithLabelValues("origin").Inc()
-		answerJSON(w, envelope(http.StatusForbidden, "", nil))
+		g.answerJSON(w, envelope(http.StatusForbidden, "", nil))
 		return
 	}
 	if r.Method == http.MethodOptions {
@@ -53,13 +53,16 @@ func (g *Gateway) serveLongPoll(w http.ResponseWriter, r *http.Request, vars []s
 	token := longPollToken(r)
 	t, err := parseTicket(token, key, time.Now())
 	switch {
-	case err != nil && r.Method == http.MethodGet:
-		g.open(w, r, vars, key)
-	case err != nil:
-		answerJSON(w, envelope(http.StatusGone, "", nil))
-	case t.pod() != g.cfg.Hub.PodID() && g.relay(w, r, t.pod(), token, key):
-	default:
+	case err == nil && t.pod() != g.cfg.Hub.PodID() && g.relay(w, r, t.pod(), token, key):
+	case err == nil:
 		g.serveSession(w, r, g.sessions.get(t.connection), token)
+	case r.Method == http.MethodGet && (errors.Is(err, errTicketOld) || r.Header.Get(headerHop) != ""):
+		// Ours, but too old; or what no pod would pass on.
+		g.serveSession(w, r, nil, "")
+	case r.Method == http.MethodGet:
+		g.open(w, r, vars, key)
+	default:
+		g.answerJSON(w, envelope(http.StatusGone, "", nil))
 	}
 }
 
@@ -84,7 +87,7 @@ func (g *Gateway) serveSession(w http.ResponseWriter, r *http.Request, s *sessio
 		return
 	}
 	if s == nil {
-		answerJSON(w, envelope(http.StatusInternalServerError, token, nil))
+		g.answerJSON(w, envelope(http.StatusInternalServerError, token, nil))
 		return
 	}
 	p := &poll{session: s, token: token, since: time.Now().UnixMilli()}
@@ -94,7 +97,7 @@ func (g *Gateway) serveSession(w http.ResponseWriter, r *http.Request, s *sessio
 
 func (g *Gateway) servePost(w http.ResponseWriter, r *http.Request, s *session) {
 	if s == nil {
-		answerJSON(w, envelope(http.StatusGone, "", nil))
+		g.answerJSON(w, envelope(http.StatusGone, "", nil))
 		return
 	}
 	// Not every ResponseWriter can; the server's own timeouts are left then.
@@ -103,9 +106,9 @@ func (g *Gateway) servePost(w http.ResponseWriter, r *http.Request, s *session) 
 	var tooLarge *http.MaxBytesError
 	switch {
 	case err == nil:
-		answerJSON(w, envelope(http.StatusOK, "", nil))
+		g.answerJSON(w, envelope(http.StatusOK, "", nil))
 	case errors.Is(err, errGone):
-		answerJSON(w, envelope(http.StatusGone, "", nil))
+		g.answerJSON(w, envelope(http.StatusGone, "", nil))
 	case errors.Is(err, errBatchSize), errors.As(err, &tooLarge):
 		g.metrics.limited.WithLabelValues("post").Inc()
 		http.Error(w, "too large", http.StatusRequestEntityTooLarge)
@@ -141,9 +144,9 @@ func (g *Gateway) open(w http.ResponseWriter, r *http.Request, vars []string, ke
 		g.rejectPoll(w, err)
 		return
 	}
-	g.cfg.Hub.Attach(r.Context(), s, o.client.ID)
+	g.cfg.Hub.Attach(r.Context(), &s.conn, o.client.ID)
 	g.metrics.accepted.WithLabelValues("longpoll").Inc()
-	answerJSON(w, envelope(http.StatusGone, ticket{o.client.Connection, time.Now()}.sign(key), nil))
+	g.answerJSON(w, envelope(http.StatusGone, ticket{o.client.Connection, time.Now()}.sign(key), nil))
 }
 
 // rejectPoll answers an opening that goes no further: with {"status":403}, or with plain text if it is the pod or the
@@ -161,12 +164,19 @@ func (g *Gateway) rejectPoll(w http.ResponseWriter, err error) {
 	case no.reason == "query":
 		http.Error(w, "malformed query", no.status)
 	default:
-		answerJSON(w, envelope(http.StatusForbidden, "", nil))
+		g.answerJSON(w, envelope(http.StatusForbidden, "", nil))
 	}
 }
 
 // answerJSON sends an envelope under HTTP 200, whatever its own status is.
-func answerJSON(w http.ResponseWriter, body []byte) {
+func (g *Gateway) answerJSON(w http.ResponseWriter, body []byte) {
+	g.limitWrite(w)
 	w.Header().Set("Content-Type", "application/json; charset=utf-8")
 	_, _ = w.Write(body)
+}
+
+// limitWrite bounds how long a client may take to read an answer. The server lifts it before the next request.
+func (g *Gateway) limitWrite(w http.ResponseWriter) {
+	// Not every ResponseWriter can; the server's own timeouts are left then.
+	_ = http.NewResponseController(w).SetWriteDeadline(time.Now().Add(g.cfg.WriteTimeout))
 }

@@ -33,6 +33,9 @@ func (s *socket) put(frames []byte) bool {
 // flush implements [outbox]. There is nothing to do: what could leave has left.
 func (s *socket) flush() {}
 
+// ended implements [outbox]. There is nothing to do: hangUp does it.
+func (s *socket) ended() {}
+
 // finish implements [outbox]. What is queued still leaves, unless the client was too slow for it.
 func (s *socket) finish(code uint16) {
 	s.ending = code

@@ -116,10 +116,10 @@ func (c *parked) leave() {
 	}
 }
 
-// answer sends the answer. It does not block. The caller holds poll.mu.
-func (c *parked) answer(body []byte) {
+// answer sends the answer, and tells whether there was anybody to send it to. It does not block. The caller holds poll.mu.
+func (c *parked) answer(body []byte) bool {
 	if c.state == left {
-		return
+		return false
 	}
 	c.last = c.last || c.poll.session.gw.isDraining()
 	b := make([]byte, 0, 256+len(body))
@@ -137,25 +137,31 @@ func (c *parked) answer(body []byte) {
 		if err != nil {
 			c.leave()
 			_ = c.nc.Close()
-			return
+			return false
 		}
 		b = b[n:]
 	}
 	if len(b) == 0 {
 		c.rest()
-		return
+		return true
 	}
 	if c.state == eager {
 		c.last = true // rare enough not to be worth a state: the client connects again
 	}
 	c.state = writing
 	c.poll.session.gw.work.Go(func() { c.write(b) })
+	return true
 }
 
 // write sends what could not be sent at once.
 func (c *parked) write(b []byte) {
-	_ = c.nc.SetWriteDeadline(time.Now().Add(c.poll.session.gw.cfg.WriteTimeout))
-	_, err := c.nc.Write(b)
+	var err error
+	for len(b) > 0 && err == nil {
+		n := min(len(b), writeChunk)
+		_ = c.nc.SetWriteDeadline(time.Now().Add(c.poll.session.gw.cfg.WriteTimeout))
+		_, err = c.nc.Write(b[:n])
+		b = b[n:]
+	}
 	_ = c.nc.SetWriteDeadline(time.Time{})
 	c.poll.mu.Lock()
 	defer c.poll.mu.Unlock()

@@ -17,23 +17,24 @@ type poll struct {
 	parked *parked       // the connection, if no goroutine waits
 }
 
-// answer gives the poll its answer. It does not block.
-func (p *poll) answer(body []byte) {
+// answer gives the poll its answer, and tells whether anybody is there to take it. It does not block.
+func (p *poll) answer(body []byte) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.body = body
 	switch {
 	case p.parked != nil:
-		p.parked.answer(body)
+		return p.parked.answer(body)
 	case p.wake != nil:
 		close(p.wake)
 	}
+	return true
 }
 
 // serve sends the answer when it is there. Where that can be, it parks the connection and returns; else it blocks.
 func (p *poll) serve(w http.ResponseWriter, r *http.Request) {
 	if body := p.answered(); body != nil {
-		answerJSON(w, body)
+		p.session.gw.answerJSON(w, body)
 		return
 	}
 	if p.park(w, r) {
@@ -52,7 +53,7 @@ func (p *poll) serve(w http.ResponseWriter, r *http.Request) {
 		if p.session.gw.isDraining() {
 			w.Header().Set("Connection", "close")
 		}
-		answerJSON(w, p.answered())
+		p.session.gw.answerJSON(w, p.answered())
 	case <-r.Context().Done():
 		p.session.abandon(p)
 	}

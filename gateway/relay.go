@@ -39,17 +39,23 @@ func (g *Gateway) relay(w http.ResponseWriter, r *http.Request, pod, token strin
 	client := r.Context() // held polls end at once when this pod drains
 	ctx, cancel := context.WithCancel(client)
 	defer cancel()
+	stop := func() bool { return true }
 	if r.Method == http.MethodGet {
-		stop := context.AfterFunc(g.leaving, cancel)
-		defer stop()
+		if g.leaving.Err() != nil {
+			g.answerJSON(w, envelope(http.StatusNoContent, token, nil)) // with Connection: close, see serveLongPoll
+			return true
+		}
+		stop = context.AfterFunc(g.leaving, cancel)
 	}
+	defer stop()
 	r = r.WithContext(ctx)
 	proxy := httputil.ReverseProxy{
 		Transport: g.transport,
 		Rewrite: func(p *httputil.ProxyRequest) {
 			p.SetURL(target)
-			p.Out.Host = p.In.Host     // the origin rule "conn" looks at it
-			p.Out.Header.Del("Origin") // it has been checked
+			p.Out.Host = p.In.Host               // the origin rule "conn" looks at it
+			p.Out.Header.Del("Origin")           // it has been checked
+			p.Out.Header.Set(headerToken, token) // this one has been checked, whatever else the request says
 			p.Out.Header.Set(headerHop, sealHop(key, pod, time.Now()))
 		},
 		ErrorHandler: func(w http.ResponseWriter, r *http.Request, err error) {
@@ -58,7 +64,7 @@ func (g *Gateway) relay(w http.ResponseWriter, r *http.Request, pod, token strin
 			}
 			if ctx.Err() != nil {
 				w.Header().Set("Connection", "close")
-				answerJSON(w, envelope(http.StatusNoContent, token, nil))
+				g.answerJSON(w, envelope(http.StatusNoContent, token, nil))
 				return
 			}
 			g.cfg.Logger.Warn("long-poll owner unreachable", "pod", pod, "err", err)
@@ -66,9 +72,11 @@ func (g *Gateway) relay(w http.ResponseWriter, r *http.Request, pod, token strin
 			if r.Method == http.MethodPost {
 				status = http.StatusGone
 			}
-			answerJSON(w, envelope(status, "", nil))
+			g.answerJSON(w, envelope(status, "", nil))
 		},
 		ModifyResponse: func(answer *http.Response) error {
+			stop() // what the owner has given must not be cut off
+			g.limitWrite(w)
 			for _, name := range []string{"Access-Control-Allow-Origin", "Cache-Control"} {
 				answer.Header.Del(name) // ours are there already
 			}

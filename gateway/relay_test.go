@@ -6,6 +6,7 @@ import (
 	"crypto/sha256"
 	"encoding/base64"
 	"errors"
+	"io"
 	"net/http"
 	"net/http/httptest"
 	"strconv"
@@ -163,6 +164,41 @@ func TestRelayDoesNotLoop(t *testing.T) {
 	}
 }
 
+// The owner gets the token that was checked, however the request is put together.
+func TestRelayCarriesTheCheckedToken(t *testing.T) {
+	t.Parallel()
+	d := newRelays()
+	a, b := d.start(t, "pod-a", nil), d.start(t, "pod-b", nil)
+	session := a.open(t)
+	for name, c := range map[string]struct {
+		query  string
+		header http.Header
+	}{
+		"a query that a proxy sorts anew": {"&token%5Ba%5D=1&token=" + session.token + "&x=;", nil},
+		"a header that is said to be for one hop": {"", http.Header{
+			"X-Phoenix-Longpoll-Token": {session.token}, "Connection": {"X-Phoenix-Longpoll-Token"},
+		}},
+	} {
+		r, err := http.NewRequestWithContext(t.Context(), http.MethodPost, b.url+"/socket/longpoll?vsn=2.0.0"+c.query, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for k, v := range c.header {
+			r.Header[k] = v
+		}
+		answer, err := http.DefaultTransport.RoundTrip(r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		body, _ := io.ReadAll(answer.Body)
+		answer.Body.Close()
+		if got, want := string(body), `{"status":200}`; got != want {
+			t.Errorf("%s: got %s, want %s", name, got, want)
+		}
+	}
+	http.DefaultClient.CloseIdleConnections()
+}
+
 // Nobody is contacted, and nobody is looked up, for a token that is not one of ours, whatever else the request says.
 func TestRelayIsNoOpenProxy(t *testing.T) {
 	t.Parallel()
@@ -189,8 +225,12 @@ func TestRelayIsNoOpenProxy(t *testing.T) {
 			c := good.at(b.url)
 			c.token = token
 			got, err := c.request(until(t), method, nil, http.Header{"Roost-Hop": {"x"}, "X-Forwarded-Host": {trapHost}})
-			if err != nil || got.Status != http.StatusGone {
-				t.Errorf("%s, %s: got %q, %v; want status 410", name, method, got.body, err)
+			want := http.StatusGone
+			if method == http.MethodGet {
+				want = http.StatusInternalServerError // it says that a pod passed it on: no session is opened
+			}
+			if err != nil || got.Status != want {
+				t.Errorf("%s, %s: got %q, %v; want status %d", name, method, got.body, err, want)
 			}
 		}
 	}

@@ -52,8 +52,10 @@ func (s *session) finish(uint16) {
 	}
 	s.waiting = nil
 	s.gw.sessions.remove(s.client.Connection)
-	s.gw.work.Done()
 }
+
+// ended implements [outbox].
+func (s *session) ended() { s.gw.work.Done() }
 
 // release answers the poll that waits; a 200 takes with it what waits. The caller holds mu.
 func (s *session) release(status int) {
@@ -64,7 +66,9 @@ func (s *session) release(status int) {
 		messages, s.waiting = s.waiting, nil
 	}
 	s.heard.Store(s.gw.clock.Load())
-	p.answer(envelope(status, p.token, messages))
+	if !p.answer(envelope(status, p.token, messages)) && status == http.StatusOK {
+		s.waiting = messages // the client is gone: they are the next poll's
+	}
 }
 
 // hold makes p the poll of the session, or answers it at once. An older poll is let go: the newer wins.

@@ -16,7 +16,10 @@ const ticketAge = 14 * 24 * time.Hour
 // ticketPrefix marks our tokens, so that a user's own token in the same parameter costs no HMAC.
 const ticketPrefix = "roost1."
 
-var errTicket = errors.New("gateway: not one of our long-poll tokens")
+var (
+	errTicket    = errors.New("gateway: not one of our long-poll tokens")
+	errTicketOld = errors.New("gateway: a long-poll token of ours that is too old")
+)
 
 // ticket is what the token of a long-poll session says: whose it is, and since when. It is signed, not secret.
 type ticket struct {
@@ -37,7 +40,7 @@ func (t ticket) sign(key []byte) string {
 		base64.RawURLEncoding.EncodeToString(seal(key, "longpoll", body))
 }
 
-// parseTicket checks a token's signature, in constant time, and its age.
+// parseTicket checks a token's signature, in constant time, and its age. The error is errTicket or errTicketOld.
 func parseTicket(token string, key []byte, now time.Time) (ticket, error) {
 	rest, ours := strings.CutPrefix(token, ticketPrefix)
 	encoded, signature, two := strings.Cut(rest, ".")
@@ -59,7 +62,7 @@ func parseTicket(token string, key []byte, now time.Time) (ticket, error) {
 	}
 	t := ticket{connection, time.Unix(seconds, 0)}
 	if age := now.Sub(t.issued); age > ticketAge || age < -time.Hour {
-		return ticket{}, errTicket
+		return ticket{}, errTicketOld
 	}
 	return t, nil
 }

@@ -49,7 +49,7 @@ func (g *Gateway) serveWebSocket(w http.ResponseWriter, r *http.Request, vars []
 		g.disconnected(o.client, auth.ReasonDrained)
 		return
 	}
-	g.cfg.Hub.Attach(r.Context(), s, o.client.ID)
+	g.cfg.Hub.Attach(r.Context(), &s.conn, o.client.ID)
 	header := http.Header{}
 	if o.subprotocol != "" {
 		header.Set("Sec-WebSocket-Protocol", o.subprotocol)

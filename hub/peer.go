@@ -70,7 +70,7 @@ func (h *Hub) Detach(p Peer, id string) {
 	if i == nil {
 		return
 	}
-	if n := slices.Index(i.peers, p); n >= 0 {
+	if n := slices.IndexFunc(i.peers, func(o Peer) bool { return o.Connection() == p.Connection() }); n >= 0 {
 		i.peers = slices.Delete(i.peers, n, n+1)
 	}
 	if len(i.peers) == 0 {

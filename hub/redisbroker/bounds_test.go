@@ -48,6 +48,11 @@ func TestOversize(t *testing.T) {
 		publishLarge(t, s, hub.ConnAddress("pod-a.1"), limit+1)
 		publish(t, s, "topic:x", "last")
 		p.awaitMessages(t, "topic:x", 3)
+		redistest.Eventually(t, "three are told", func() bool { // the one for a connection has an order of its own
+			p.mu.Lock()
+			defer p.mu.Unlock()
+			return len(p.oversize) == 3
+		})
 		p.mu.Lock()
 		defer p.mu.Unlock()
 		if want := []int64{large, limit + 1, limit + 1}; !slices.Equal(p.oversize, want) {
