@@ -29,7 +29,7 @@ web/dist/phoenix.js: web/package.json web/build.mjs
 
 test: tools ## vet, and all tests with the race detector; installs what they need
 	$(GO) vet ./...
-	$(GO) test -race -p 2 -timeout 20m ./...
+	$(GO) test -race -count=1 -p 2 -timeout 20m ./... # many tests run programs, which Go's cache of results does not see
 
 # The tests skip what is not installed. As root on Debian it is installed, so that nothing is skipped.
 tools:

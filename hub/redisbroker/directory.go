@@ -130,12 +130,7 @@ func (d *directory) url(ctx context.Context, pod string) (string, error) {
 	}
 	url, err := d.client.Get(ctx, d.keys.url(pod)).Result()
 	switch {
-	case err == nil:
-	case errors.Is(err, redis.Nil):
-		// A Redis that has lost everything is told again within a lease. If the pod is gone, dialling it tells.
-		if found && known.url != "" && time.Since(known.when) < urlLease {
-			return known.url, nil
-		}
+	case err == nil, errors.Is(err, redis.Nil):
 	case found && known.url != "":
 		return known.url, nil // Redis is away; the pod may well be there
 	default:
@@ -154,7 +149,7 @@ func (d *directory) url(ctx context.Context, pod string) (string, error) {
 func (b *Broker) Key(ctx context.Context) ([]byte, error) { return b.directory.key(ctx) }
 
 // URL implements [hub.Directory]. The answer may be two seconds old, that of a pod that died
-// half a minute, and while Redis is away it is the last one known.
+// fifteen, and while Redis is away it is the last one known.
 func (b *Broker) URL(ctx context.Context, pod string) (string, error) {
 	return b.directory.url(ctx, pod)
 }
