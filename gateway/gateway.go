@@ -28,7 +28,7 @@ type Gateway struct {
 
 	clock    atomic.Int64 // milliseconds that Run has seen pass: a pod that was stopped does not blame its clients
 	lastConn atomic.Uint64
-	work     sync.WaitGroup // all goroutines of connections
+	work     tasks // all goroutines of connections
 
 	leaving context.Context // ends when the gateway begins to drain
 	leave   context.CancelFunc
@@ -156,7 +156,7 @@ func (g *Gateway) Drain(ctx context.Context) error {
 	go func() {
 		defer close(done)
 		g.garages.close()
-		g.work.Wait()
+		g.work.wait()
 	}()
 	select {
 	case <-done:
@@ -171,7 +171,7 @@ func (g *Gateway) newConnection() string {
 	return g.cfg.Hub.PodID() + "." + strconv.FormatUint(g.lastConn.Add(1), 36)
 }
 
-// enter adds a connection, unless the gateway is draining. Whoever ends the connection calls work.Done.
+// enter adds a connection, unless the gateway is draining. Whoever ends the connection calls work.done.
 func (g *Gateway) enter(c *conn) bool {
 	c.heard.Store(g.clock.Load())
 	g.mu.Lock()
@@ -179,7 +179,7 @@ func (g *Gateway) enter(c *conn) bool {
 	if g.draining {
 		return false
 	}
-	g.work.Add(1)
+	g.work.add()
 	c.index = len(g.conns)
 	g.conns = append(g.conns, c)
 	g.metrics.connections.WithLabelValues(c.client.Transport, c.client.VSN[:1]).Inc()

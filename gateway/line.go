@@ -70,7 +70,7 @@ func (c *conn) begin(topic string) *line {
 		l.joinRef = ch.joinRef
 	}
 	c.lines = append(c.lines, l)
-	c.gw.work.Go(func() { c.work(l) })
+	c.gw.work.start(func() { c.work(l) })
 	return l
 }
 

@@ -74,7 +74,7 @@ func (s *socket) expire(d time.Duration) {
 func (s *socket) startWriter() {
 	if !s.writing {
 		s.writing = true
-		s.gw.work.Go(s.write)
+		s.gw.work.start(s.write)
 	}
 }
 
@@ -124,6 +124,6 @@ func (s *socket) closeWrite() {
 	case s.raw != nil:
 		_ = half.CloseWrite()
 	default:
-		s.gw.work.Go(func() { _ = half.CloseWrite() }) // TLS may block
+		s.gw.work.start(func() { _ = half.CloseWrite() }) // TLS may block
 	}
 }

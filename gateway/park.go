@@ -149,7 +149,7 @@ func (c *parked) answer(body []byte) bool {
 		c.last = true // rare enough not to be worth a state: the client connects again
 	}
 	c.state = writing
-	c.poll.session.gw.work.Go(func() { c.write(b) })
+	c.poll.session.gw.work.start(func() { c.write(b) })
 	return true
 }
 

@@ -44,7 +44,7 @@ func pair(t *testing.T) *readableFunc {
 // A descriptor may be used again while the poller still has an event of the one before, and the poller may have stopped and
 // begun again meanwhile. What is watched is read by one goroutine at a time all the same.
 func TestPollerReadsOneAtATime(t *testing.T) {
-	var work sync.WaitGroup
+	var work tasks
 	p := newPoller(&work)
 	first, a, b, c := pair(t), pair(t), pair(t), pair(t)
 	watching, ready, done := make(chan struct{}), make(chan struct{}), make(chan struct{})
@@ -89,7 +89,7 @@ func TestPollerReadsOneAtATime(t *testing.T) {
 	c.write(t)
 	close(ready)
 	<-done
-	work.Wait()
+	work.wait()
 	if got := most.Load(); got != 1 {
 		t.Errorf("got %d goroutines reading at once, want 1", got)
 	}

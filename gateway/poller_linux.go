@@ -13,7 +13,7 @@ const readBuffer = 64 << 10
 // poller waits for the bytes of many connections with one goroutine and one epoll instance, so that an idle connection
 // costs neither a goroutine nor a stack. It runs while it has something to watch. See docs/adr/0003-one-poller-for-many-sockets.md.
 type poller struct {
-	work *sync.WaitGroup
+	work *tasks
 
 	mu      sync.Mutex
 	epoll   *os.File // nil while there is nothing to watch
@@ -21,7 +21,7 @@ type poller struct {
 	watches map[int32]watched
 }
 
-func newPoller(work *sync.WaitGroup) *poller {
+func newPoller(work *tasks) *poller {
 	return &poller{work: work, watches: map[int32]watched{}}
 }
 
@@ -73,7 +73,7 @@ func (p *poller) open() error {
 		return errors.Join(err, epoll.Close())
 	}
 	p.epoll, p.fd = epoll, fd
-	p.work.Go(func() { p.run(epoll, raw) })
+	p.work.start(func() { p.run(epoll, raw) })
 	return nil
 }
 

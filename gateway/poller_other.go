@@ -4,13 +4,12 @@ package gateway
 
 import (
 	"errors"
-	"sync"
 )
 
 // poller is there on Linux only. Elsewhere each connection has a goroutine that reads.
 type poller struct{}
 
-func newPoller(*sync.WaitGroup) *poller { return &poller{} }
+func newPoller(*tasks) *poller { return &poller{} }
 
 func (p *poller) add(watched) error { return errors.ErrUnsupported }
 

@@ -55,7 +55,7 @@ func (s *session) finish(uint16) {
 }
 
 // ended implements [outbox].
-func (s *session) ended() { s.gw.work.Done() }
+func (s *session) ended() { s.gw.work.done() }
 
 // release answers the poll that waits; a 200 takes with it what waits. The caller holds mu.
 func (s *session) release(status int) {

@@ -230,5 +230,5 @@ func (s *socket) hangUp() {
 	if s.raw == nil {
 		_ = s.nc.Close() // TLS may block
 	}
-	s.gw.work.Done()
+	s.gw.work.done()
 }

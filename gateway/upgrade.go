@@ -61,7 +61,7 @@ func (g *Gateway) serveWebSocket(w http.ResponseWriter, r *http.Request, vars []
 		g.cfg.Logger.Debug("upgrade failed", "connection", o.client.Connection, "err", err)
 		g.metrics.rejected.WithLabelValues("upgrade").Inc()
 		s.close(closeNone, auth.ReasonClosed)
-		g.work.Done()
+		g.work.done()
 		w.WriteHeader(http.StatusBadRequest)
 		return
 	}
