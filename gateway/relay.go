@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/hmac"
 	"encoding/base64"
+	"errors"
 	"net"
 	"net/http"
 	"net/http/httputil"
@@ -19,6 +20,9 @@ const headerHop = "Roost-Hop"
 
 // hopAge is how old a mark may be; clocks of pods may differ by so much.
 const hopAge = time.Minute
+
+// errNoPod means that something else answers at a pod's address, such as what got that address after it.
+var errNoPod = errors.New("gateway: no pod answers there")
 
 // relay passes a request on to the pod that has its session, and tells whether it has answered it. A request that was
 // passed on already goes no further, so there are no loops. The address comes from the directory, never from the request, and is
@@ -75,6 +79,9 @@ func (g *Gateway) relay(w http.ResponseWriter, r *http.Request, pod, token strin
 			g.answerJSON(w, envelope(status, "", nil))
 		},
 		ModifyResponse: func(answer *http.Response) error {
+			if answer.Header.Get("Cache-Control") != "no-store" || answer.Header.Get("Access-Control-Allow-Origin") != "*" {
+				return errNoPod
+			}
 			stop() // what the owner has given must not be cut off
 			g.limitWrite(w)
 			for _, name := range []string{"Access-Control-Allow-Origin", "Cache-Control"} {

@@ -11,8 +11,12 @@ import (
 	"github.com/caarlos0/env/v11"
 )
 
-// secrets are the settings that may also come from a file named by NAME_FILE, and are never printed.
+// secrets are never printed.
 var secrets = []string{"REDIS_URL", "ROOST_WEBHOOK_SECRET"}
+
+// fromFiles are the settings that hold secrets, and so may also come from a file named by NAME_FILE. Of the webhook's URL the
+// secret parts are not printed.
+var fromFiles = append([]string{"ROOST_WEBHOOK_URL"}, secrets...)
 
 // isLater matches settings that are promised for a later version. To ignore one would make people believe it works.
 var isLater = regexp.MustCompile(
@@ -36,7 +40,7 @@ func readEnviron(environ []string) (map[string]string, []error) {
 		}
 	}
 	var wrong []error
-	for _, name := range secrets {
+	for _, name := range fromFiles {
 		if err := readSecret(vars, name); err != nil {
 			wrong = append(wrong, err)
 		}
@@ -79,7 +83,7 @@ func names() []string {
 	for _, f := range fields() {
 		known = append(known, f.name)
 	}
-	for _, name := range secrets {
+	for _, name := range fromFiles {
 		known = append(known, name+"_FILE")
 	}
 	slices.Sort(known)

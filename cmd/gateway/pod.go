@@ -43,7 +43,7 @@ func newPod(cfg *config, log *slog.Logger) (*pod, error) {
 		Prefix:         cfg.RedisPrefix,
 		MaxMessageSize: int(cfg.OutboxLimit), // nobody could be sent more
 		Lease:          time.Duration(cfg.PodLease),
-		AdvertiseURL:   cfg.AdvertiseURL.String(),
+		AdvertiseURL:   advertised(cfg.AdvertiseURL),
 		Logger:         log,
 		Registerer:     p.metrics,
 	})
@@ -59,6 +59,14 @@ func newPod(cfg *config, log *slog.Logger) (*pod, error) {
 		return nil, err
 	}
 	return p, nil
+}
+
+// advertised returns the whole URL, or "" if none is set.
+func advertised(u webURL) string {
+	if u.URL == nil {
+		return ""
+	}
+	return u.URL.String()
 }
 
 // addBackend builds the webhook, if there is one to call.

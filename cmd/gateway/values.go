@@ -182,5 +182,9 @@ func (u webURL) String() string {
 	if u.URL == nil {
 		return ""
 	}
-	return u.Redacted()
+	shown := *u.URL
+	if shown.RawQuery != "" {
+		shown.RawQuery = "hidden"
+	}
+	return shown.Redacted()
 }

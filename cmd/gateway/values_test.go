@@ -39,7 +39,7 @@ func TestValues(t *testing.T) {
 		{new(level), "WARN", "warn"},
 		{new(format), "text", "text"},
 		{new(podID), "web-1_A", "web-1_A"},
-		{new(webURL), "https://u:secret@example.com/hook?a=b", "https://u:xxxxx@example.com/hook?a=b"},
+		{new(webURL), "https://u:secret@example.com/hook?a=b", "https://u:xxxxx@example.com/hook?hidden"},
 	} {
 		if err := c.value.UnmarshalText([]byte(c.text)); err != nil {
 			t.Errorf("%T %q: got error %v, want %q", c.value, c.text, err, c.want)
