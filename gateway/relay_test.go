@@ -199,6 +199,23 @@ func TestRelayCarriesTheCheckedToken(t *testing.T) {
 	http.DefaultClient.CloseIdleConnections()
 }
 
+// What got a pod's address after it may answer anything: a client of long-polling is told that the session is gone.
+func TestRelayToSomethingElse(t *testing.T) {
+	t.Parallel()
+	d := newRelays()
+	a, b := d.start(t, "pod-a", nil), d.start(t, "pod-b", nil)
+	other := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Type", "application/json")
+		_, _ = w.Write([]byte(`{"ok":true}`))
+	}))
+	defer other.Close()
+	session := a.open(t)
+	d.set("pod-a", other.URL, nil)
+	if got := await(t, "answer", session.at(b.url).hold()); got.Status != http.StatusInternalServerError {
+		t.Errorf("got %d %q, want status 500", got.code, got.body)
+	}
+}
+
 // Nobody is contacted, and nobody is looked up, for a token that is not one of ours, whatever else the request says.
 func TestRelayIsNoOpenProxy(t *testing.T) {
 	t.Parallel()
