@@ -135,6 +135,7 @@ func startPod(kind string, more settings, redisURL string) (*pod, error) {
 		"ROOST_WEBHOOK_SECRET":  secret,
 		"ROOST_WEBHOOK_EVENTS":  "connect,join,push,leave,disconnect",
 		"ROOST_CONNECT_HEADERS": "x-case",
+		"ROOST_DRAIN_DELAY":     "0s",
 		"ROOST_DRAIN_TIMEOUT":   "1s",
 		"ROOST_ADVERTISE_URL":   fmt.Sprintf("http://127.0.0.1:%d", port),
 	}

@@ -27,7 +27,11 @@ type Config struct {
 	LongPollWindow time.Duration // how long a poll is held; negative: no long-polling. Default: 10s
 	Directory      hub.Directory // where pods find each other's long-poll sessions. Default: this pod is the only one
 
-	IdleTimeout    time.Duration // a WebSocket without a byte from the client is closed. Default: 60s
+	IdleTimeout time.Duration // a WebSocket without a byte from the client is closed. Default: 60s
+	// MaxConnectionAge is when a connection is closed with 1012, so that clients spread over pods anew; up to a fifth is
+	// added to it at random. Default: never
+	MaxConnectionAge time.Duration
+
 	CallTimeout    time.Duration // a join waits so long for the hub. Default: 5s
 	WriteTimeout   time.Duration // a client that takes nothing for so long is slow. Default: 10s
 	MaxMessageSize int           // bytes of one client message, after inflation. Default: 64 KiB

@@ -21,6 +21,7 @@ type conn struct {
 	index    int           // in Gateway.conns; guarded by Gateway.mu
 	heard    atomic.Int64  // when the client was last heard, by Gateway.clock
 	patience time.Duration // how long it may be silent
+	retires  int32         // when it has to come again, in seconds of Gateway.clock; 0 is never
 
 	mu       sync.Mutex
 	channels []*channel // joined, or being joined: one per topic

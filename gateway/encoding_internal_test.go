@@ -65,7 +65,7 @@ func TestBatchInEveryEncoding(t *testing.T) {
 	}
 	for version, want := range texts {
 		for _, f := range []framing{framed, framedDeflated} {
-			e := &encoding{version: version, framing: f, metrics: newMetrics(nil)}
+			e := &encoding{version: version, framing: f, metrics: newMetrics(nil, nil)}
 			stream := (&hub.Batch{Broadcasts: batch}).Encode(e)
 			for _, text := range want {
 				if text == "" {
@@ -97,7 +97,7 @@ func TestBatchInEveryEncoding(t *testing.T) {
 func BenchmarkEncodeOnce(b *testing.B) {
 	list := []*hub.Broadcast{{Topic: "room:lobby", Event: "new_msg", Payload: []byte(`{"user":"bob","body":"hello"}`)}}
 	for name, f := range map[string]framing{"plain": framed, "deflated": framedDeflated} {
-		e := &encoding{version: phoenix.V2, framing: f, metrics: newMetrics(nil)}
+		e := &encoding{version: phoenix.V2, framing: f, metrics: newMetrics(nil, nil)}
 		b.Run(name, func(b *testing.B) {
 			b.ReportAllocs()
 			for b.Loop() {

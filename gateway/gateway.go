@@ -2,7 +2,7 @@ package gateway
 
 import (
 	"context"
-	"math"
+	"math/rand/v2"
 	"net/http"
 	"runtime"
 	"strconv"
@@ -30,12 +30,16 @@ type Gateway struct {
 	lastConn atomic.Uint64
 	work     tasks // all goroutines of connections
 
-	leaving context.Context // ends when the gateway begins to drain
-	leave   context.CancelFunc
+	retiring atomic.Bool     // see Retire
+	leaving  context.Context // ends when the gateway begins to drain
+	leave    context.CancelFunc
+	hurried  chan struct{} // closed by Hurry
+	hurry    sync.Once
 
 	mu       sync.Mutex
 	conns    []*conn
 	draining bool
+	shedding bool // Shed is at work
 }
 
 // New returns a gateway. It serves at once; idle connections are closed while Run runs.
@@ -44,7 +48,8 @@ func New(cfg Config) (*Gateway, error) {
 	if err != nil {
 		return nil, err
 	}
-	g := &Gateway{cfg: cfg, websocket: parsePath(cfg.SocketPath + "/websocket"), metrics: newMetrics(cfg.Registerer)}
+	g := &Gateway{cfg: cfg, websocket: parsePath(cfg.SocketPath + "/websocket"), hurried: make(chan struct{})}
+	g.metrics = newMetrics(cfg.Registerer, g)
 	g.leaving, g.leave = context.WithCancel(context.Background())
 	if cfg.LongPollWindow > 0 {
 		g.longPoll = parsePath(cfg.SocketPath + "/longpoll")
@@ -65,6 +70,9 @@ func New(cfg Config) (*Gateway, error) {
 
 // ServeHTTP serves {socket path}/websocket and {socket path}/longpoll, and answers 404 to every other path.
 func (g *Gateway) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	if g.retiring.Load() {
+		w.Header().Set("Connection", "close")
+	}
 	if vars, found := g.websocket.match(r.URL.Path); found {
 		g.serveWebSocket(w, r, vars)
 		return
@@ -107,63 +115,37 @@ func (g *Gateway) Run(ctx context.Context) error {
 	}
 }
 
-// closeIdle closes the connections that were not heard for too long.
+// closeIdle closes the connections that were not heard for too long, and asks those that are old enough to come again.
 func (g *Gateway) closeIdle() {
-	var idle []*conn
+	var idle, old []*conn
+	now := g.clock.Load()
 	g.mu.Lock()
 	for _, c := range g.conns {
-		if g.clock.Load()-c.heard.Load() > c.patience.Milliseconds() {
+		switch {
+		case now-c.heard.Load() > c.patience.Milliseconds():
 			idle = append(idle, c)
+		case c.retires > 0 && now/1000 >= int64(c.retires):
+			old = append(old, c)
 		}
 	}
 	g.mu.Unlock()
 	for _, c := range idle {
 		c.close(closeProtocolError, auth.ReasonInactive)
 	}
-}
-
-// drainPace is the least number of connections closed in a second of a drain.
-const drainPace = 500
-
-// Drain refuses new connections with 503 and closes all others with 1012, spread over most of the time that ctx leaves,
-// so that clients do not come back all at once. It blocks until the last one is gone, or until ctx ends.
-func (g *Gateway) Drain(ctx context.Context) error {
-	g.mu.Lock()
-	g.draining = true
-	g.leave()
-	conns := append([]*conn(nil), g.conns...)
-	g.mu.Unlock()
-	g.garages.sweep(time.Now().Add(time.Hour), true) // a client must not send another request into an idle connection
-	for _, s := range g.sessions.all(nil) {
-		s.overdue(math.MaxInt64) // held polls end at once, and their clients' next request goes elsewhere
-	}
-	pause := time.Second / drainPace
-	if end, limited := ctx.Deadline(); limited && len(conns) > 0 {
-		pause = min(pause, time.Until(end)*3/4/time.Duration(len(conns)))
-	}
-	next := time.Now()
-	for _, c := range conns {
-		next = next.Add(pause)
-		if wait := time.Until(next); wait > 5*time.Millisecond {
-			select {
-			case <-time.After(wait):
-			case <-ctx.Done():
-			}
-		}
+	for _, c := range old {
 		c.close(closeRestart, auth.ReasonDrained)
 	}
-	done := make(chan struct{})
-	go func() {
-		defer close(done)
-		g.garages.close()
-		g.work.wait()
-	}()
-	select {
-	case <-done:
-		return nil
-	case <-ctx.Done():
-		return context.Cause(ctx)
+}
+
+// retirement returns the second of Gateway.clock in which a connection that begins now has to come again: after
+// MaxConnectionAge, plus up to a fifth of it, so that those who came together do not leave together. 0 is never.
+func (g *Gateway) retirement() int32 {
+	age := g.cfg.MaxConnectionAge
+	if age <= 0 {
+		return 0
 	}
+	age += rand.N(age/5 + 1)
+	return int32((g.clock.Load()+age.Milliseconds())/1000) + 1
 }
 
 // newConnection returns the id of the next connection.
@@ -174,6 +156,7 @@ func (g *Gateway) newConnection() string {
 // enter adds a connection, unless the gateway is draining. Whoever ends the connection calls work.done.
 func (g *Gateway) enter(c *conn) bool {
 	c.heard.Store(g.clock.Load())
+	c.retires = g.retirement()
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	if g.draining {

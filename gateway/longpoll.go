@@ -24,9 +24,6 @@ func (g *Gateway) serveLongPoll(w http.ResponseWriter, r *http.Request, vars []s
 	header := w.Header()
 	header.Set("Access-Control-Allow-Origin", "*")
 	header.Set("Cache-Control", "no-store")
-	if g.isDraining() {
-		header.Set("Connection", "close") // the next request goes to another pod
-	}
 	switch r.Method {
 	case http.MethodGet, http.MethodPost, http.MethodOptions:
 	default:

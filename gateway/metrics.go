@@ -23,7 +23,7 @@ type metrics struct {
 	undeliverable *prometheus.CounterVec
 }
 
-func newMetrics(r prometheus.Registerer) *metrics {
+func newMetrics(r prometheus.Registerer, g *Gateway) *metrics {
 	counter := func(name, help string) prometheus.Counter {
 		return prometheus.NewCounter(prometheus.CounterOpts{Name: name, Help: help})
 	}
@@ -47,7 +47,19 @@ func newMetrics(r prometheus.Registerer) *metrics {
 		limited:       vec("roost_limited_total", "Messages refused by a limit, by kind.", "kind"),
 		undeliverable: vec("roost_undeliverable_total", "Messages that could not be sent, by reason.", "reason"),
 	}
+	draining := prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+		Name: "roost_draining", Help: "Whether the pod refuses new connections and closes the others, 0 or 1.",
+	}, func() float64 {
+		if g.isDraining() {
+			return 1
+		}
+		return 0
+	})
+	remaining := prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+		Name: "roost_drain_remaining", Help: "Connections that a drain has yet to close; 0 while there is none.",
+	}, func() float64 { return float64(g.remaining()) })
 	if r != nil {
+		r.MustRegister(draining, remaining)
 		r.MustRegister(m.connections, m.accepted, m.rejected, m.closed, m.joins, m.messages, m.bytes, m.stale, m.unmatched, m.slow, m.relayed, m.limited, m.undeliverable)
 	}
 	return m

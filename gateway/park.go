@@ -121,7 +121,7 @@ func (c *parked) answer(body []byte) bool {
 	if c.state == left {
 		return false
 	}
-	c.last = c.last || c.poll.session.gw.isDraining()
+	c.last = c.last || c.poll.session.gw.retiring.Load()
 	b := make([]byte, 0, 256+len(body))
 	b = append(b, "HTTP/1.1 200 OK\r\nAccess-Control-Allow-Origin: *\r\nCache-Control: no-store\r\n"+
 		"Content-Type: application/json; charset=utf-8\r\nDate: "...)

@@ -52,7 +52,10 @@ type settings struct {
 	WriteTimeout   duration `env:"ROOST_WRITE_TIMEOUT" envDefault:"10s"`
 	Subprotocols   list     `env:"ROOST_SUBPROTOCOLS"`
 	Compress       toggle   `env:"ROOST_COMPRESS" envDefault:"off"`
+	DrainDelay     wait     `env:"ROOST_DRAIN_DELAY" envDefault:"5s"`
 	DrainTimeout   duration `env:"ROOST_DRAIN_TIMEOUT" envDefault:"25s"`
+
+	MaxConnectionAge spread `env:"ROOST_MAX_CONNECTION_AGE" envDefault:"off"`
 }
 
 // config is what the settings come to.
@@ -74,6 +77,9 @@ func loadConfig(environ []string, dev, terminal bool) (*config, error) {
 	cfg := &config{settings: parsed}
 	wrong = append(wrong, namedErrors(err)...)
 	cfg.fillIn(dev, terminal)
+	if dev && vars["ROOST_DRAIN_DELAY"] == "" {
+		cfg.DrainDelay = 0 // there is no load balancer to tell
+	}
 
 	check := func(name string, err error) {
 		if err != nil {

@@ -50,6 +50,8 @@ func TestConfigDefaults(t *testing.T) {
 		"log format":   {string(cfg.LogFormat), "json"},
 		"socket path":  {cfg.SocketPath, "/socket"},
 		"idle timeout": {cfg.IdleTimeout.String(), "1m"},
+		"drain delay":  {cfg.DrainDelay.String(), "5s"},
+		"age":          {cfg.MaxConnectionAge.String(), "off"},
 		"events":       {cfg.WebhookEvents.String(), "join,push,leave"},
 		"headers":      {cfg.ConnectHeaders.String(), "user-agent"},
 	} {
@@ -71,6 +73,8 @@ func TestConfigErrors(t *testing.T) {
 		"later, from a file":      {"ROOST_API_TOKEN_FILE=x", "ROOST_API_TOKEN_FILE: not in this version yet"},
 		"port of Kubernetes":      {"PORT=tcp://10.0.0.1:80", `PORT: "tcp://10.0.0.1:80" is not a port (0 to 65535)`},
 		"duration":                {"ROOST_IDLE_TIMEOUT=30", `ROOST_IDLE_TIMEOUT: "30" is not a duration such as 30s or 2m`},
+		"drain delay":             {"ROOST_DRAIN_DELAY=-1s", `ROOST_DRAIN_DELAY: "-1s" must be more than 0s`},
+		"connection age":          {"ROOST_MAX_CONNECTION_AGE=1", `ROOST_MAX_CONNECTION_AGE: "1" is not a duration such as 30s or 2m`},
 		"size":                    {"ROOST_OUTBOX_LIMIT=1MB", `ROOST_OUTBOX_LIMIT: "1MB" is not a size such as 64KiB, 1MiB or 65536`},
 		"toggle":                  {"ROOST_COMPRESS=maybe", `ROOST_COMPRESS: "maybe" is neither on nor off`},
 		"pod id":                  {"ROOST_POD_ID=a.b", `ROOST_POD_ID: "a.b" may hold up to 100 letters, digits, _ and - only`},

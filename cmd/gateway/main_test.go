@@ -36,7 +36,7 @@ func start(t *testing.T, args []string, environ ...string) *program {
 	t.Helper()
 	ctx, stop := context.WithCancel(context.Background())
 	p := &program{t: t, stop: stop, code: make(chan int, 1)}
-	environ = append([]string{"PORT=0", "ROOST_ADMIN_PORT=0", "LOG_FORMAT=text"}, environ...)
+	environ = append([]string{"PORT=0", "ROOST_ADMIN_PORT=0", "LOG_FORMAT=text", "ROOST_DRAIN_DELAY=0s"}, environ...)
 	go func() { p.code <- run(ctx, args, environ, io.Discard, p) }()
 	t.Cleanup(func() {
 		p.exit()

@@ -112,6 +112,9 @@ func (p *pod) addGateway() (err error) {
 		Directory:      p.broker,
 		IdleTimeout:    time.Duration(p.cfg.IdleTimeout),
 		WriteTimeout:   time.Duration(p.cfg.WriteTimeout),
+
+		MaxConnectionAge: time.Duration(p.cfg.MaxConnectionAge),
+
 		MaxMessageSize: int(p.cfg.MaxMessageSize),
 		MaxChannels:    int(p.cfg.MaxChannels),
 		OutboxLimit:    int(p.cfg.OutboxLimit),

@@ -26,7 +26,7 @@ const help = `Roost serves Phoenix Channels to the clients that exist for them, 
 A first try:  gateway dev
 In earnest:   REDIS_URL=redis://localhost:6379 ROOST_WEBHOOK_URL=http://localhost:3000/roost gateway
 
-SIGTERM and interrupt drain: clients are told to reconnect elsewhere. A second one ends the program at once.
+SIGTERM and interrupt drain: clients are told to reconnect elsewhere. A second one hurries, a third ends the program at once.
 `
 
 // run is the program. It returns when its command is done or ctx ends, and then the exit code.

@@ -38,13 +38,14 @@ func (p *pod) run(ctx context.Context, dev *front) error {
 	clientServer := p.server(sockets)
 	adminServer := p.server(admin.Handler(admin.Config{Metrics: p.metrics, Ready: p.health()}))
 
+	hurry := hurried(ctx)
 	group, ctx := errgroup.WithContext(ctx)
 	group.Go(func() error { return serveUntilClosed(clientServer, clients) })
 	group.Go(func() error { return serveUntilClosed(adminServer, admins) })
 	layers := p.start(ctx, group)
 	group.Go(func() error {
 		<-ctx.Done()
-		p.drain(clientServer)
+		p.drain(clientServer, hurry)
 		for _, layer := range slices.Backward(layers) {
 			layer.stop()
 		}
@@ -68,21 +69,6 @@ func (p *pod) start(ctx context.Context, group *errgroup.Group) []layer {
 		layers = append(layers, startLayer(ctx, group, p.backend.Run))
 	}
 	return append(layers, startLayer(ctx, group, p.gateway.Run))
-}
-
-// drain lets clients go, within the drain timeout.
-func (p *pod) drain(clients *http.Server) {
-	p.stopping.Store(true)
-	p.log.Info("stopping", "pod", string(p.cfg.PodID), "within", p.cfg.DrainTimeout.String())
-	ctx, cancel := context.WithTimeout(context.Background(), time.Duration(p.cfg.DrainTimeout))
-	defer cancel()
-	var group errgroup.Group
-	// Shutdown closes the listener and waits for requests that are being answered; it does not know sockets.
-	group.Go(func() error { return clients.Shutdown(ctx) })
-	group.Go(func() error { return p.gateway.Drain(ctx) })
-	if err := errors.Join(group.Wait(), clients.Close()); err != nil {
-		p.log.Warn("not all clients left in time", "err", err)
-	}
 }
 
 // readyPoll is how often the pod asks itself whether it is ready.

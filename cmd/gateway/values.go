@@ -50,6 +50,19 @@ func (d duration) String() string {
 	return text
 }
 
+// wait is a time span that may be none: 0s.
+type wait time.Duration
+
+func (w *wait) UnmarshalText(text []byte) error {
+	if v, err := time.ParseDuration(string(text)); err == nil && v == 0 {
+		*w = 0
+		return nil
+	}
+	return (*duration)(w).UnmarshalText(text)
+}
+
+func (w wait) String() string { return duration(w).String() }
+
 // spread is a duration, or off, which is held as a negative one.
 type spread time.Duration
 

@@ -92,7 +92,7 @@ class Stack {
       REDIS_URL: `redis://127.0.0.1:${this.redis.port}`,
       ROOST_WEBHOOK_URL: `http://127.0.0.1:${this.backend.port}/`, ROOST_WEBHOOK_SECRET: secret,
       ROOST_WEBHOOK_EVENTS: "connect,join,push,leave,disconnect",
-      ROOST_CHECK_ORIGIN: "//127.0.0.1", ROOST_DRAIN_TIMEOUT: "2s", LOG_LEVEL: "debug",
+      ROOST_CHECK_ORIGIN: "//127.0.0.1", ROOST_DRAIN_DELAY: "0s", ROOST_DRAIN_TIMEOUT: "2s", LOG_LEVEL: "debug",
       ROOST_ADVERTISE_URL: `http://127.0.0.1:${pod.port}`, ...env,
     })
     pod.url = `ws://127.0.0.1:${pod.port}/socket`
