@@ -49,7 +49,7 @@ bench: ## run the benchmarks of the parts
 	$(GO) test -run '^$$' -bench . -benchmem ./...
 
 image: ## build the container image
-	docker build --build-arg VERSION=$(VERSION) -t $(IMAGE) .
+	docker build --build-arg VERSION=$(VERSION) --build-arg REVISION=$$(git rev-parse HEAD) -t $(IMAGE) .
 
 check: ## what must hold before a commit: format, vet, tests
 	@unformatted=$$(gofmt -l $$($(GO) list -f '{{.Dir}}' ./...)); \

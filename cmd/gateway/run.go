@@ -20,6 +20,8 @@ const help = `Roost serves Phoenix Channels to the clients that exist for them, 
   gateway           serve; settings come from the environment
   gateway dev       serve on loopback with an embedded Redis, a demo backend and a demo page: nothing to install
   gateway config    print the settings in force, secrets hidden, or what is wrong with them
+  gateway check     URL TOPIC [JSON]: join a topic as a client does; with REDIS_URL, also get a message that is published to it
+  gateway health    live | ready: ask the pod that runs here; the exit code is 0 if it is
   gateway version   print the version
   gateway help      print this
 
@@ -35,12 +37,16 @@ func run(ctx context.Context, args, environ []string, stdout, stderr io.Writer) 
 	if len(args) > 0 {
 		command = args[0]
 	}
-	if len(args) > 1 {
+	if len(args) > 1 && command != "check" && command != "health" {
 		fmt.Fprintf(stderr, "gateway %s takes no arguments, got %q; settings come from the environment\n", command, args[1:])
 		return exitUsage
 	}
 	var err error
 	switch command {
+	case "check":
+		err = checkTopic(ctx, args[1:], environ, stdout)
+	case "health":
+		err = health(ctx, args[1:], environ, stdout)
 	case "serve":
 		err = serve(ctx, environ, stderr)
 	case "dev":
@@ -52,15 +58,23 @@ func run(ctx context.Context, args, environ []string, stdout, stderr io.Writer) 
 	case "help", "--help", "-h":
 		_, err = io.WriteString(stdout, help)
 	default:
-		fmt.Fprintf(stderr, "gateway: no command %q; there are serve (the default), dev, config, version and help\n", command)
+		fmt.Fprintf(stderr, "gateway: no command %q; there are serve (the default), dev, config, check, health, version and help\n", command)
 		return exitUsage
 	}
 	if err != nil {
 		fmt.Fprintln(stderr, "gateway: "+err.Error())
+		if _, usage := errors.AsType[usageError](err); usage {
+			return exitUsage
+		}
 		return exitError
 	}
 	return exitOK
 }
+
+// usageError says how a command is to be called.
+type usageError string
+
+func (e usageError) Error() string { return string(e) }
 
 // serve runs one pod.
 func serve(ctx context.Context, environ []string, stderr io.Writer) error {

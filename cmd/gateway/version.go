@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"fmt"
 	"io"
 	"runtime"
@@ -9,12 +10,12 @@ import (
 	"roost/admin"
 )
 
-// version is set by the linker where a release is built.
-var version string
+// Set by the linker where a release or an image is built.
+var version, revision string
 
 // build tells which program this is.
 func build() admin.Build {
-	b := admin.Build{Version: version, Revision: "unknown", GoVersion: runtime.Version()}
+	b := admin.Build{Version: version, Revision: cmp.Or(revision, "unknown"), GoVersion: runtime.Version()}
 	info, ok := debug.ReadBuildInfo()
 	if !ok {
 		info = &debug.BuildInfo{}
