@@ -1,6 +1,7 @@
 package gateway
 
 import (
+	"crypto/tls"
 	"fmt"
 	"net/http"
 	"net/url"
@@ -64,6 +65,15 @@ func portOf(u *url.URL) string {
 		return "443"
 	}
 	return ""
+}
+
+// Allows tells whether a page of origin may connect to a gateway that its clients call host, over TLS or not.
+func (o Origins) Allows(origin, host string, secure bool) bool {
+	r := &http.Request{Host: host, Header: http.Header{"Origin": {origin}}}
+	if secure {
+		r.TLS = &tls.ConnectionState{}
+	}
+	return o.allow(r)
 }
 
 // allow tells whether the request's origin may connect. A request without one, which no browser sends, may.

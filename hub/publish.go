@@ -29,14 +29,32 @@ func (b *Broadcast) settle(s *shard) {
 	}
 }
 
+// wellFormed tells whether b has an event, and an object as its payload.
+func (b *Broadcast) wellFormed() bool {
+	return b.Event != "" && (b.Binary || len(b.Payload) == 0 || rawjson.IsObject(b.Payload))
+}
+
+func (b *Broadcast) envelope() envelope {
+	return envelope{event: b.Event, payload: b.Payload, binary: b.Binary, except: b.Except}
+}
+
+// Body returns what is published to the address of a topic for b, or ErrMalformed.
+func Body(b Broadcast) ([]byte, error) {
+	if !b.wellFormed() {
+		return nil, ErrMalformed
+	}
+	e := b.envelope()
+	return e.append(nil), nil
+}
+
 // Publish sends b to all members of its topic, on every pod, and returns when the broker has taken it. With a self that
 // is joined to the topic, it returns when b has passed that member, too: what the member is sent next comes behind it.
 // It blocks until then, or until ctx ends.
 func (h *Hub) Publish(ctx context.Context, b Broadcast, self *Subscription) error {
-	if b.Event == "" || !b.Binary && len(b.Payload) > 0 && !rawjson.IsObject(b.Payload) {
+	if !b.wellFormed() {
 		return ErrMalformed
 	}
-	e := envelope{event: b.Event, payload: b.Payload, binary: b.Binary, except: b.Except}
+	e := b.envelope()
 	var seen chan struct{}
 	if self != nil {
 		var forget func()

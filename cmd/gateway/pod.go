@@ -77,16 +77,21 @@ func (p *pod) addBackend() (err error) {
 	if p.cfg.WebhookSecret == "" {
 		p.log.Warn("webhook calls are not signed, because ROOST_WEBHOOK_SECRET is not set")
 	}
-	p.backend, err = webhook.New(webhook.Config{
-		URL:         p.cfg.WebhookURL.URL.String(),
-		Secrets:     []string{p.cfg.WebhookSecret},
-		Timeout:     time.Duration(p.cfg.WebhookTimeout),
-		Events:      p.cfg.WebhookEvents,
-		MaxInFlight: int(p.cfg.WebhookMaxInFlight),
-		Logger:      p.log,
-		Registerer:  p.metrics,
-	})
+	p.backend, err = webhook.New(p.cfg.webhookConfig(p.log, p.metrics))
 	return err
+}
+
+// webhookConfig is what the settings say about the webhook.
+func (c *config) webhookConfig(log *slog.Logger, metrics prometheus.Registerer) webhook.Config {
+	return webhook.Config{
+		URL:         c.WebhookURL.URL.String(),
+		Secrets:     []string{c.WebhookSecret},
+		Timeout:     time.Duration(c.WebhookTimeout),
+		Events:      c.WebhookEvents,
+		MaxInFlight: int(c.WebhookMaxInFlight),
+		Logger:      log,
+		Registerer:  metrics,
+	}
 }
 
 // addGateway builds the client side.
