@@ -144,7 +144,8 @@ func (c *conn) accept(m *phoenix.Message) *channel {
 		c.gw.metrics.stale.Inc()
 	case m.NoEvent:
 		c.refuse(ch.joinRef.Or(ch.ref), m, "event is not a string")
-	case len(m.Event) > maxNameSize:
+	case len(m.Event) > c.gw.cfg.Limits.MaxEvent:
+		c.gw.limited(limitEvent, "connection", c.client.Connection)
 		c.refuse(ch.joinRef.Or(ch.ref), m, "event too long")
 	case ch.rule.Push == auth.PushDeny:
 		c.refuse(ch.joinRef.Or(ch.ref), m, "forbidden")

@@ -3,6 +3,7 @@ package gateway
 import (
 	"errors"
 	"log/slog"
+	"net/netip"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -23,6 +24,10 @@ type Config struct {
 	Subprotocols   []string // WebSocket subprotocols beside phoenix, in the server's order. Default: none
 	ConnectHeaders []string // request headers that the backend sees. Default: none
 	Compress       bool     // permessage-deflate. Default: off
+
+	Limits         Limits         // what clients may take. Default: see there
+	TrustedProxies []netip.Prefix // whose X-Forwarded-For and X-Forwarded-Proto count. Default: nobody's
+	Bans           hub.BanList    // socket ids that may not connect. Default: none
 
 	LongPollWindow time.Duration // how long a poll is held; negative: no long-polling. Default: 10s
 	Directory      hub.Directory // where pods find each other's long-poll sessions. Default: this pod is the only one
@@ -63,6 +68,8 @@ func (c Config) withDefaults() (Config, error) {
 	set(&c.MaxChannels, 100)
 	set(&c.OutboxLimit, 1<<20)
 	set(&c.InboxLimit, 1<<20)
+	set(&c.Limits.MaxTopic, 1<<10)
+	set(&c.Limits.MaxEvent, 1<<10)
 	if c.Directory == nil {
 		c.Directory = hub.Alone()
 	}

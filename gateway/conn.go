@@ -27,6 +27,7 @@ type conn struct {
 	channels []*channel // joined, or being joined: one per topic
 	lines    []*line    // topics with work under way
 	inbox    int        // bytes of messages waiting in lines
+	pace     *pace      // how fast the client sends, if that is limited
 	closed   bool
 	overflow bool                // the outbox was too full for a frame
 	reason   auth.Reason         // why it was closed
@@ -87,8 +88,13 @@ func (c *conn) receive(binary bool, body []byte) violation {
 	}
 	c.mu.Lock()
 	defer c.unlock()
+	if c.closed {
+		return 0
+	}
+	if ok, v := c.admit(&m); !ok {
+		return v
+	}
 	switch {
-	case c.closed:
 	case m.IsHeartbeat():
 		c.put(c.enc.reply("", m.Ref, phoenix.TopicPhoenix, phoenix.StatusOK, nil))
 	case m.NoTopic != nil:

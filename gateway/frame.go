@@ -31,6 +31,7 @@ const (
 	closeProtocolError = 1002
 	closeNoStatus      = 1005 // a close frame without a code
 	closeInvalidData   = 1007
+	closePolicy        = 1008
 	closeTooLarge      = 1009
 	closeInternalError = 1011
 	closeRestart       = 1012

@@ -21,10 +21,15 @@ type Gateway struct {
 	longPoll  path // nil if it is off
 	sessions  sessions
 	garages   garages
+	door      *door
+	refusals  *refusals // nil if they are not remembered
+	unproven  unproven
 	transport *http.Transport // between pods
 	metrics   *metrics
 	encodings [2][framings]*encoding // by version
 	pollers   []*poller              // by descriptor
+
+	messages, joins meter // of one connection
 
 	clock    atomic.Int64 // milliseconds that Run has seen pass: a pod that was stopped does not blame its clients
 	lastConn atomic.Uint64
@@ -50,6 +55,8 @@ func New(cfg Config) (*Gateway, error) {
 	}
 	g := &Gateway{cfg: cfg, websocket: parsePath(cfg.SocketPath + "/websocket"), hurried: make(chan struct{})}
 	g.metrics = newMetrics(cfg.Registerer, g)
+	g.door, g.refusals = newDoor(cfg.Limits), newRefusals(cfg.Limits.RefusalMemory)
+	g.messages, g.joins = cfg.Limits.Messages.meter(cfg.MaxChannels), cfg.Limits.Joins.meter(cfg.MaxChannels)
 	g.leaving, g.leave = context.WithCancel(context.Background())
 	if cfg.LongPollWindow > 0 {
 		g.longPoll = parsePath(cfg.SocketPath + "/longpoll")
@@ -109,6 +116,7 @@ func (g *Gateway) Run(ctx context.Context) error {
 			clear(polling)
 			if n%4 == 0 { // looking at every connection costs more than the time
 				g.closeIdle()
+				g.prove()
 				g.garages.sweep(now, false)
 			}
 		}
@@ -180,6 +188,7 @@ func (g *Gateway) forget(c *conn, code uint16, reason auth.Reason) {
 	g.mu.Unlock()
 	g.metrics.connections.WithLabelValues(c.client.Transport, c.client.VSN[:1]).Dec()
 	g.metrics.closed.WithLabelValues(closeLabel(code), string(reason)).Inc()
+	g.door.depart(c.client)
 	g.cfg.Hub.Detach(c, c.client.ID)
 }
 

@@ -4,11 +4,11 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"errors"
-	"net"
 	"net/http"
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 	"unicode/utf8"
 
 	"roost/auth"
@@ -20,7 +20,8 @@ import (
 type rejection struct {
 	status int
 	body   string
-	reason string // for the metric
+	reason string        // for the metric
+	wait   time.Duration // of a limit: when to come again
 }
 
 func (r *rejection) Error() string { return r.reason }
@@ -55,7 +56,7 @@ func (g *Gateway) check(r *http.Request, vars []string) (*offer, error) {
 
 // allowOrigin tells whether the request's origin may connect, and logs what to change if not.
 func (g *Gateway) allowOrigin(r *http.Request) bool {
-	if g.cfg.Origins.allow(r) {
+	if g.cfg.Origins.allow(r, g.scheme(r)) {
 		return true
 	}
 	g.cfg.Logger.Warn("origin refused", "origin", r.Header.Get("Origin"), "host", r.Host, "allowed", g.cfg.Origins.String(), "setting", "ROOST_CHECK_ORIGIN")
@@ -67,7 +68,7 @@ func (g *Gateway) introduce(r *http.Request, vars []string, transport string) (*
 	var o offer
 	query, err := decodeQuery(r.URL.RawQuery)
 	if err != nil {
-		return nil, &rejection{http.StatusBadRequest, "malformed query", "query"}
+		return nil, &rejection{status: http.StatusBadRequest, body: "malformed query", reason: "query"}
 	}
 	for i := 0; i < len(vars); i += 2 {
 		query.set(vars[i], &params{kind: paramText, text: vars[i+1]})
@@ -84,7 +85,7 @@ func (g *Gateway) introduce(r *http.Request, vars []string, transport string) (*
 		Connection: g.newConnection(),
 		Transport:  transport,
 		VSN:        vsn,
-		RemoteIP:   remoteIP(r),
+		RemoteIP:   g.remoteIP(r),
 		Params:     query.appendJSON(nil),
 		Headers:    g.headers(r),
 		Assigns:    noAssigns,
@@ -106,7 +107,7 @@ func (g *Gateway) connect(r *http.Request, o *offer) error {
 		if refusal.Code < 400 || refusal.Code > 599 {
 			refusal = &auth.Refusal{Code: http.StatusForbidden, Response: refusal.Response}
 		}
-		return &rejection{refusal.Code, refusalBody(refusal.Response), "refused"}
+		return &rejection{status: refusal.Code, body: refusalBody(refusal.Response), reason: "refused"}
 	case err != nil || answer == nil:
 		g.cfg.Logger.Warn("connect failed", "connection", o.client.Connection, "err", err)
 		return &rejection{status: http.StatusServiceUnavailable, reason: "backend"}
@@ -126,16 +127,28 @@ func refusalBody(response []byte) string {
 	return string(response)
 }
 
-// reject answers a handshake that goes no further.
-func (g *Gateway) reject(w http.ResponseWriter, err error) {
+// rejectionOf returns the answer to a handshake that err ended.
+func rejectionOf(err error) *rejection {
 	var no *rejection
 	if !errors.As(err, &no) {
 		no = &rejection{status: http.StatusInternalServerError, reason: "error"}
 	}
-	g.metrics.rejected.WithLabelValues(no.reason).Inc()
-	if no.status == http.StatusServiceUnavailable {
-		w.Header().Set("Retry-After", strconv.Itoa(1))
+	return no
+}
+
+// announce tells when the client may come again, if that is known.
+func (r *rejection) announce(w http.ResponseWriter) {
+	if r.wait > 0 || r.status == http.StatusServiceUnavailable {
+		seconds := max(r.wait+time.Second-1, time.Second) / time.Second
+		w.Header().Set("Retry-After", strconv.Itoa(int(seconds)))
 	}
+}
+
+// reject answers a handshake that goes no further.
+func (g *Gateway) reject(w http.ResponseWriter, err error) {
+	no := rejectionOf(err)
+	g.metrics.rejected.WithLabelValues(no.reason).Inc()
+	no.announce(w)
 	switch {
 	case no.body == "":
 	case rawjson.Valid([]byte(no.body)):
@@ -216,13 +229,4 @@ func (g *Gateway) headers(r *http.Request) json.RawMessage {
 		out = rawjson.AppendString(out, strings.ToValidUTF8(strings.Join(values, ", "), "\ufffd"))
 	}
 	return append(out, '}')
-}
-
-// remoteIP returns the address of the peer.
-func remoteIP(r *http.Request) string {
-	host, _, err := net.SplitHostPort(r.RemoteAddr)
-	if err != nil {
-		return r.RemoteAddr
-	}
-	return host
 }

@@ -9,9 +9,6 @@ import (
 	"roost/phoenix"
 )
 
-// maxNameSize is the longest topic that can be joined, and the longest event that can be pushed, in bytes.
-const maxNameSize = 1024
-
 // join does one phx_join, from the old channel's end to what follows the reply. It blocks while the backend and the hub
 // are asked.
 func (c *conn) join(ctx context.Context, m *phoenix.Message) {
@@ -65,12 +62,13 @@ func (c *conn) reserve(m *phoenix.Message) (ch *channel, farewell []byte) {
 	case rule == nil:
 		result = "unmatched"
 		c.unmatched(m)
-	case len(m.Topic) > maxNameSize:
+	case len(m.Topic) > c.gw.cfg.Limits.MaxTopic:
 		result = "refused"
+		c.gw.limited(limitTopic, "connection", c.client.Connection)
 		c.refuse(m.JoinRef, m, "topic too long")
 	case len(c.channels) >= c.gw.cfg.MaxChannels:
 		result = "too_many"
-		c.gw.metrics.limited.WithLabelValues("channels").Inc()
+		c.gw.limited(limitChannels, "connection", c.client.Connection)
 		c.refuse(m.JoinRef, m, "too many channels joined")
 	case rule.Join == auth.JoinDeny:
 		result = "refused"

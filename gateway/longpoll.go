@@ -107,7 +107,7 @@ func (g *Gateway) servePost(w http.ResponseWriter, r *http.Request, s *session) 
 	case errors.Is(err, errGone):
 		g.answerJSON(w, envelope(http.StatusGone, "", nil))
 	case errors.Is(err, errBatchSize), errors.As(err, &tooLarge):
-		g.metrics.limited.WithLabelValues("post").Inc()
+		g.limited(limitPost, "connection", s.client.Connection)
 		http.Error(w, "too large", http.StatusRequestEntityTooLarge)
 	default:
 		http.Error(w, "bad request", http.StatusBadRequest)
@@ -116,7 +116,12 @@ func (g *Gateway) servePost(w http.ResponseWriter, r *http.Request, s *session) 
 
 // open begins a session, as a handshake begins a WebSocket.
 func (g *Gateway) open(w http.ResponseWriter, r *http.Request, vars []string, key []byte) {
-	o, err := g.introduce(r, vars, "longpoll")
+	p, err := g.admit(r)
+	defer g.door.release(&p)
+	var o *offer
+	if err == nil {
+		o, err = g.introduce(r, vars, "longpoll")
+	}
 	if err == nil && g.isDraining() {
 		err = &rejection{status: http.StatusServiceUnavailable, reason: "draining"}
 	}
@@ -125,7 +130,10 @@ func (g *Gateway) open(w http.ResponseWriter, r *http.Request, vars []string, ke
 			text := strings.ToValidUTF8(values[0], "\ufffd")
 			o.client.AuthToken = &text
 		}
-		err = g.connect(r, o)
+		err = g.connectOnce(r, o)
+	}
+	if err == nil {
+		err = g.name(&p, o.client)
 	}
 	s := &session{}
 	if err == nil {
@@ -138,10 +146,17 @@ func (g *Gateway) open(w http.ResponseWriter, r *http.Request, vars []string, ke
 		}
 	}
 	if err != nil {
+		g.blame(&p, err)
 		g.rejectPoll(w, err)
 		return
 	}
+	p.keep()
 	g.cfg.Hub.Attach(r.Context(), &s.conn, o.client.ID)
+	if g.banned(r.Context(), &s.conn) {
+		s.close(closeNone, auth.ReasonDisconnected)
+		g.rejectPoll(w, errBanned)
+		return
+	}
 	g.metrics.accepted.WithLabelValues("longpoll").Inc()
 	g.answerJSON(w, envelope(http.StatusGone, ticket{o.client.Connection, time.Now()}.sign(key), nil))
 }
@@ -149,12 +164,12 @@ func (g *Gateway) open(w http.ResponseWriter, r *http.Request, vars []string, ke
 // rejectPoll answers an opening that goes no further: with {"status":403}, or with plain text if it is the pod or the
 // backend that cannot.
 func (g *Gateway) rejectPoll(w http.ResponseWriter, err error) {
-	var no *rejection
-	if !errors.As(err, &no) {
-		no = &rejection{status: http.StatusInternalServerError, reason: "error"}
-	}
+	no := rejectionOf(err)
 	g.metrics.rejected.WithLabelValues(no.reason).Inc()
 	switch {
+	case no.wait > 0:
+		no.announce(w)
+		http.Error(w, no.body, no.status)
 	case no.status >= http.StatusInternalServerError:
 		w.Header().Set("Retry-After", "1")
 		http.Error(w, "unavailable", no.status)

@@ -44,7 +44,7 @@ func newMetrics(r prometheus.Registerer, g *Gateway) *metrics {
 		unmatched:     counter("roost_messages_unmatched_total", "Messages answered with unmatched topic."),
 		slow:          counter("roost_slow_clients_total", "Connections closed with 1013 because the client did not read."),
 		relayed:       counter("roost_longpoll_relayed_total", "Long-poll requests passed on to the pod that has the session."),
-		limited:       vec("roost_limited_total", "Messages refused by a limit, by kind.", "kind"),
+		limited:       vec("roost_limited_total", "What limits refused, by kind.", "kind"),
 		undeliverable: vec("roost_undeliverable_total", "Messages that could not be sent, by reason.", "reason"),
 	}
 	draining := prometheus.NewGaugeFunc(prometheus.GaugeOpts{

@@ -1,7 +1,6 @@
 package gateway
 
 import (
-	"crypto/tls"
 	"fmt"
 	"net/http"
 	"net/url"
@@ -69,15 +68,16 @@ func portOf(u *url.URL) string {
 
 // Allows tells whether a page of origin may connect to a gateway that its clients call host, over TLS or not.
 func (o Origins) Allows(origin, host string, secure bool) bool {
-	r := &http.Request{Host: host, Header: http.Header{"Origin": {origin}}}
+	scheme := "http"
 	if secure {
-		r.TLS = &tls.ConnectionState{}
+		scheme = "https"
 	}
-	return o.allow(r)
+	return o.allow(&http.Request{Host: host, Header: http.Header{"Origin": {origin}}}, scheme)
 }
 
-// allow tells whether the request's origin may connect. A request without one, which no browser sends, may.
-func (o Origins) allow(r *http.Request) bool {
+// allow tells whether the origin of a request, which came by http or https, may connect. A request without one, which no
+// browser sends, may.
+func (o Origins) allow(r *http.Request, scheme string) bool {
 	values, found := r.Header["Origin"]
 	if !found || o.any {
 		return true
@@ -87,10 +87,6 @@ func (o Origins) allow(r *http.Request) bool {
 		return false
 	}
 	if len(o.list) == 0 {
-		scheme := "http"
-		if r.TLS != nil {
-			scheme = "https"
-		}
 		own := &url.URL{Scheme: scheme, Host: r.Host}
 		return u.Scheme == own.Scheme && u.Hostname() == own.Hostname() && portOf(u) == portOf(own)
 	}

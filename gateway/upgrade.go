@@ -24,7 +24,12 @@ var upgrader = websocket.Upgrader{
 // serveWebSocket does the handshake of a WebSocket and hands the connection to a goroutine of its own, so that what the
 // HTTP server held for the request is free again.
 func (g *Gateway) serveWebSocket(w http.ResponseWriter, r *http.Request, vars []string) {
-	o, err := g.check(r, vars)
+	p, err := g.admit(r)
+	defer g.door.release(&p)
+	var o *offer
+	if err == nil {
+		o, err = g.check(r, vars)
+	}
 	if err == nil {
 		err = checkUpgrade(r)
 	}
@@ -32,9 +37,13 @@ func (g *Gateway) serveWebSocket(w http.ResponseWriter, r *http.Request, vars []
 		err = &rejection{status: http.StatusServiceUnavailable, reason: "draining"}
 	}
 	if err == nil {
-		err = g.connect(r, o)
+		err = g.connectOnce(r, o)
+	}
+	if err == nil {
+		err = g.name(&p, o.client)
 	}
 	if err != nil {
+		g.blame(&p, err)
 		g.reject(w, err)
 		return
 	}
@@ -49,7 +58,14 @@ func (g *Gateway) serveWebSocket(w http.ResponseWriter, r *http.Request, vars []
 		g.disconnected(o.client, auth.ReasonDrained)
 		return
 	}
+	p.keep()
 	g.cfg.Hub.Attach(r.Context(), &s.conn, o.client.ID)
+	if g.banned(r.Context(), &s.conn) {
+		s.close(closeNone, auth.ReasonDisconnected)
+		g.work.done()
+		g.reject(w, errBanned)
+		return
+	}
 	header := http.Header{}
 	if o.subprotocol != "" {
 		header.Set("Sec-WebSocket-Protocol", o.subprotocol)
@@ -92,7 +108,7 @@ func checkUpgrade(r *http.Request) error {
 	default:
 		return nil
 	}
-	return &rejection{http.StatusBadRequest, body, "upgrade"}
+	return &rejection{status: http.StatusBadRequest, body: body, reason: "upgrade"}
 }
 
 // hasToken tells whether a comma-separated header has token, in lower or upper case.

@@ -93,6 +93,12 @@ type Directory interface {
 	URL(ctx context.Context, pod string) (string, error)
 }
 
+// A BanList says which socket ids may not connect.
+type BanList interface {
+	// Banned tells whether id is on the list. It blocks until that is known, or ctx ends.
+	Banned(ctx context.Context, id string) (bool, error)
+}
+
 // Alone is the Directory of a pod that has no others, with a secret of its own.
 func Alone() Directory {
 	var a alone

@@ -50,10 +50,24 @@ type settings struct {
 	OutboxLimit    size     `env:"ROOST_OUTBOX_LIMIT" envDefault:"1MiB"`
 	InboxLimit     size     `env:"ROOST_INBOX_LIMIT" envDefault:"1MiB"`
 	WriteTimeout   duration `env:"ROOST_WRITE_TIMEOUT" envDefault:"10s"`
+	MaxTopicSize   size     `env:"ROOST_MAX_TOPIC_SIZE" envDefault:"1KiB"`
+	MaxEventSize   size     `env:"ROOST_MAX_EVENT_SIZE" envDefault:"1KiB"`
+	MaxPayloadSize size     `env:"ROOST_MAX_PAYLOAD_SIZE" none:"as large as the message"`
 	Subprotocols   list     `env:"ROOST_SUBPROTOCOLS"`
 	Compress       toggle   `env:"ROOST_COMPRESS" envDefault:"off"`
 	DrainDelay     wait     `env:"ROOST_DRAIN_DELAY" envDefault:"5s"`
 	DrainTimeout   duration `env:"ROOST_DRAIN_TIMEOUT" envDefault:"25s"`
+
+	TrustedProxies      networks `env:"ROOST_TRUSTED_PROXIES"`
+	MaxConnections      quota    `env:"ROOST_MAX_CONNECTIONS" envDefault:"off"`
+	MaxConnectionsPerIP quota    `env:"ROOST_MAX_CONNECTIONS_PER_IP" envDefault:"off"`
+	MaxConnectionsPerID quota    `env:"ROOST_MAX_CONNECTIONS_PER_ID" envDefault:"off"`
+	ConnectRate         rate     `env:"ROOST_CONNECT_RATE" envDefault:"off"`
+	ConnectRatePerIP    rate     `env:"ROOST_CONNECT_RATE_PER_IP" envDefault:"off"`
+	FailedConnectsPerIP rate     `env:"ROOST_FAILED_CONNECT_RATE_PER_IP" envDefault:"off"`
+	RefusalMemory       spread   `env:"ROOST_REFUSAL_MEMORY" envDefault:"5s"`
+	MessageRate         rate     `env:"ROOST_MESSAGE_RATE" envDefault:"off"`
+	JoinRate            rate     `env:"ROOST_JOIN_RATE" envDefault:"off"`
 
 	MaxConnectionAge spread `env:"ROOST_MAX_CONNECTION_AGE" envDefault:"off"`
 }

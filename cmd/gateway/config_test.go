@@ -7,6 +7,9 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
+
+	"roost/gateway"
 )
 
 // secret is a webhook secret that must never be seen.
@@ -52,6 +55,13 @@ func TestConfigDefaults(t *testing.T) {
 		"idle timeout": {cfg.IdleTimeout.String(), "1m"},
 		"drain delay":  {cfg.DrainDelay.String(), "5s"},
 		"age":          {cfg.MaxConnectionAge.String(), "off"},
+		"connections":  {cfg.MaxConnections.String() + cfg.MaxConnectionsPerIP.String() + cfg.MaxConnectionsPerID.String(), "offoffoff"},
+		"rates":        {cfg.ConnectRate.String() + cfg.ConnectRatePerIP.String() + cfg.FailedConnectsPerIP.String(), "offoffoff"},
+		"pace":         {cfg.MessageRate.String() + cfg.JoinRate.String(), "offoff"},
+		"refusals":     {cfg.RefusalMemory.String(), "5s"},
+		"topic size":   {cfg.MaxTopicSize.String(), "1KiB"},
+		"payload size": {cfg.MaxPayloadSize.String(), ""},
+		"proxies":      {cfg.TrustedProxies.String(), ""},
 		"events":       {cfg.WebhookEvents.String(), "join,push,leave"},
 		"headers":      {cfg.ConnectHeaders.String(), "user-agent"},
 	} {
@@ -75,6 +85,10 @@ func TestConfigErrors(t *testing.T) {
 		"duration":                {"ROOST_IDLE_TIMEOUT=30", `ROOST_IDLE_TIMEOUT: "30" is not a duration such as 30s or 2m`},
 		"drain delay":             {"ROOST_DRAIN_DELAY=-1s", `ROOST_DRAIN_DELAY: "-1s" must be more than 0s`},
 		"connection age":          {"ROOST_MAX_CONNECTION_AGE=1", `ROOST_MAX_CONNECTION_AGE: "1" is not a duration such as 30s or 2m`},
+		"trusted proxies":         {"ROOST_TRUSTED_PROXIES=10.0.0.0/99", `ROOST_TRUSTED_PROXIES: "10.0.0.0/99" is not a network such as 10.0.0.0/8 or 2001:db8::/32`},
+		"connections":             {"ROOST_MAX_CONNECTIONS=0", `ROOST_MAX_CONNECTIONS: "0" is not a number above 0`},
+		"rate":                    {"ROOST_CONNECT_RATE=20", `ROOST_CONNECT_RATE: "20" is not a rate such as 20/s, 300/m or 1000/h, nor off`},
+		"payload size":            {"ROOST_MAX_PAYLOAD_SIZE=off", `ROOST_MAX_PAYLOAD_SIZE: "off" is not a size`},
 		"size":                    {"ROOST_OUTBOX_LIMIT=1MB", `ROOST_OUTBOX_LIMIT: "1MB" is not a size such as 64KiB, 1MiB or 65536`},
 		"toggle":                  {"ROOST_COMPRESS=maybe", `ROOST_COMPRESS: "maybe" is neither on nor off`},
 		"pod id":                  {"ROOST_POD_ID=a.b", `ROOST_POD_ID: "a.b" may hold up to 100 letters, digits, _ and - only`},
@@ -239,5 +253,25 @@ func TestPodIDFromHostName(t *testing.T) {
 		if first == second {
 			t.Errorf("%s: got %q twice, want another id for each start", name, first)
 		}
+	}
+}
+
+// Every limit that is set reaches the gateway.
+func TestConfigLimits(t *testing.T) {
+	cfg, wrong := load(with(good, "ROOST_MAX_CONNECTIONS=1", "ROOST_MAX_CONNECTIONS_PER_IP=2", "ROOST_MAX_CONNECTIONS_PER_ID=3",
+		"ROOST_CONNECT_RATE=4/s", "ROOST_CONNECT_RATE_PER_IP=5/m", "ROOST_FAILED_CONNECT_RATE_PER_IP=6/h", "ROOST_REFUSAL_MEMORY=7s",
+		"ROOST_MESSAGE_RATE=8/s", "ROOST_JOIN_RATE=9/s", "ROOST_MAX_TOPIC_SIZE=10", "ROOST_MAX_EVENT_SIZE=11", "ROOST_MAX_PAYLOAD_SIZE=12")...)
+	if wrong != "" {
+		t.Fatalf("got errors %s, want none", wrong)
+	}
+	want := gateway.Limits{
+		Connections: 1, ConnectionsPerIP: 2, ConnectionsPerID: 3,
+		Connects: gateway.Rate{N: 4, Per: time.Second}, ConnectsPerIP: gateway.Rate{N: 5, Per: time.Minute},
+		FailuresPerIP: gateway.Rate{N: 6, Per: time.Hour}, RefusalMemory: 7 * time.Second,
+		Messages: gateway.Rate{N: 8, Per: time.Second}, Joins: gateway.Rate{N: 9, Per: time.Second},
+		MaxTopic: 10, MaxEvent: 11, MaxPayload: 12,
+	}
+	if got := cfg.limits(); got != want {
+		t.Errorf("got %+v, want %+v", got, want)
 	}
 }

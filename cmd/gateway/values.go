@@ -113,6 +113,9 @@ func (s *size) UnmarshalText(text []byte) error {
 }
 
 func (s size) String() string {
+	if s == 0 {
+		return ""
+	}
 	for _, unit := range slices.Backward(units[:3]) {
 		if int(s)%unit.bytes == 0 {
 			return strconv.Itoa(int(s)/unit.bytes) + unit.suffix

@@ -54,3 +54,6 @@ func (k keys) url(pod string) string { return k.prefix + "pod:" + pod + ":url" }
 
 // secret holds what pods sign with.
 func (k keys) secret() string { return k.prefix + "secret" }
+
+// ban is there while a socket id may not connect.
+func (k keys) ban(id string) string { return k.prefix + "ban:" + id }
