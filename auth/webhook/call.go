@@ -1,14 +1,13 @@
 package webhook
 
 import (
-	"bytes"
 	"context"
 	"crypto/rand"
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
-	"strconv"
 	"strings"
 	"time"
 
@@ -26,6 +25,7 @@ const (
 	resultTimeout     result = "timeout"      // Config.Timeout passed while the backend had the call
 	resultQueue       result = "queue"        // Config.Timeout passed in line
 	resultUnreachable result = "unreachable"  // the connection failed
+	resultOpen        result = "breaker_open" // not sent: the backend failed too often
 	resultCanceled    result = "canceled"     // nobody wants the answer any more
 )
 
@@ -48,38 +48,91 @@ var errDeadline = errors.New("no answer within the timeout")
 // newID returns a value for webhook-id.
 func newID() string { return "msg_" + rand.Text() }
 
-// ask calls the backend once and decodes its answer. It blocks for at most Config.Timeout.
-func ask[T any](ctx context.Context, c *Client, e event, body []byte, decode func([]byte) (T, error)) (T, error) {
+// ask calls the backend and decodes its answer. render makes the body when the call is about to begin. A connect or a
+// join whose connection failed is asked again, with the same id and body. It blocks for at most Config.Timeout.
+func ask[T any](ctx context.Context, p *endpoint, e event, render func() []byte, decode func([]byte) (T, error)) (T, error) {
 	var answer T
-	err := c.call(ctx, e, newID(), body, func(body []byte) (err error) {
+	ctx, cancel := context.WithTimeoutCause(ctx, p.timeout, errDeadline)
+	defer cancel()
+	q := question{event: e, id: newID(), render: render, accept: func(body []byte) (err error) {
 		answer, err = decode(body)
 		return err
-	})
+	}}
+	err := p.try(ctx, &q)
+	for n := 0; p.again(ctx, &q, n, err); n++ {
+		err = p.try(ctx, &q)
+	}
 	return answer, err
 }
 
-// call posts body and hands a 2xx answer to accept. It measures and labels what happened.
-func (c *Client) call(ctx context.Context, e event, id string, body []byte, accept func([]byte) error) error {
+// question is what a backend is asked, with all its tries.
+type question struct {
+	event  event
+	id     string
+	render func() []byte
+	body   []byte // once rendered
+	accept func([]byte) error
+	late   bool // an earlier try may have reached the backend
+}
+
+// call posts body once and hands a 2xx answer to accept. It blocks for at most Config.Timeout.
+func (p *endpoint) call(ctx context.Context, e event, id string, body []byte, accept func([]byte) error) error {
+	ctx, cancel := context.WithTimeoutCause(ctx, p.timeout, errDeadline)
+	defer cancel()
+	return p.try(ctx, &question{event: e, id: id, body: body, accept: accept})
+}
+
+// try asks once. It measures and labels what happened.
+func (p *endpoint) try(ctx context.Context, q *question) error {
 	start := time.Now()
-	code, answer, err := c.exchange(ctx, e, id, body)
-	if err == nil {
-		err = judge(code, answer, accept)
-	}
-	var refusal *auth.Refusal
-	var failed *failure
-	res := resultOK
-	switch {
-	case err == nil:
-	case errors.As(err, &refusal):
-		res = resultRefused
-	case errors.As(err, &failed):
-		res = failed.result
-	}
-	c.metrics.called(e, res, time.Since(start))
-	if err != nil && refusal == nil {
-		return fmt.Errorf("webhook %s: %w", types[e], err)
+	err := p.attempt(ctx, q)
+	res := resultOf(err)
+	p.metrics.called(p.name, q.event, res, time.Since(start))
+	if failed := (*failure)(nil); errors.As(err, &failed) {
+		q.late = q.late || failed.late
+		failed.late = q.late
+		return fmt.Errorf("webhook %s: %w", types[q.event], err)
 	}
 	return err
+}
+
+// attempt waits in line, asks, and tells the breaker.
+func (p *endpoint) attempt(ctx context.Context, q *question) error {
+	if err := p.enter(ctx); err != nil {
+		return err
+	}
+	defer p.exit()
+	settle, err := p.breaker.allow()
+	if err != nil {
+		return err
+	}
+	if q.body == nil {
+		q.body = q.render()
+	}
+	start := time.Now()
+	code, answer, err := p.exchange(ctx, q)
+	if err == nil {
+		err = judge(code, answer, q.accept)
+	}
+	res, took := resultOf(err), time.Since(start)
+	settle(res, took)
+	if res != resultCanceled && res != resultUnreachable {
+		p.learn(took)
+	}
+	return err
+}
+
+// resultOf says what became of a call.
+func resultOf(err error) result {
+	var failed *failure
+	switch {
+	case err == nil:
+		return resultOK
+	case errors.As(err, &failed):
+		return failed.result
+	default:
+		return resultRefused
+	}
 }
 
 // judge sorts an answer by its status code.
@@ -103,18 +156,12 @@ func judge(code int, body []byte, accept func([]byte) error) error {
 	}
 }
 
-// exchange waits in line, posts body, and reads the answer. Its errors are failures.
-func (c *Client) exchange(ctx context.Context, e event, id string, body []byte) (code int, answer []byte, err error) {
-	ctx, cancel := context.WithTimeoutCause(ctx, c.config.Timeout, errDeadline)
-	defer cancel()
-	if err := c.enter(ctx); err != nil {
-		return 0, nil, ended(ctx, resultQueue)
-	}
-	defer c.exit()
-	response, err := c.config.Transport.RoundTrip(c.request(ctx, e, id, body))
+// exchange posts the question and reads the answer. Its errors are failures.
+func (p *endpoint) exchange(ctx context.Context, q *question) (code int, answer []byte, err error) {
+	response, err := p.transport.RoundTrip(p.request(ctx, q.event, q.id, q.body))
 	if err == nil {
 		defer response.Body.Close()
-		answer, err = c.read(response)
+		answer, err = p.read(response)
 	}
 	switch known := (*failure)(nil); {
 	case err == nil:
@@ -126,8 +173,14 @@ func (c *Client) exchange(ctx context.Context, e event, id string, body []byte) 
 	case strings.Contains(err.Error(), "malformed"): // such an error repeats what was sent
 		return 0, nil, &failure{result: resultBadAnswer, err: errors.New("bad answer: not HTTP")}
 	default:
-		return 0, nil, &failure{result: resultUnreachable, err: err}
+		return 0, nil, &failure{result: resultUnreachable, err: err, late: !unsent(err)}
 	}
+}
+
+// unsent tells whether there was no connection that could have carried the question.
+func unsent(err error) bool {
+	var op *net.OpError
+	return errors.As(err, &op) && op.Op == "dial"
 }
 
 // ended says why ctx is over: late if it was the deadline.
@@ -135,7 +188,7 @@ func ended(ctx context.Context, late result) *failure {
 	cause := context.Cause(ctx)
 	switch {
 	case errors.Is(cause, errDeadline) && late == resultQueue:
-		return &failure{result: late, err: errors.New("no place in line within the timeout")}
+		return &failure{result: late, err: errNoPlace}
 	case errors.Is(cause, errDeadline), errors.Is(cause, context.DeadlineExceeded):
 		return &failure{result: late, err: cause, late: late == resultTimeout}
 	default:
@@ -143,55 +196,9 @@ func ended(ctx context.Context, late result) *failure {
 	}
 }
 
-// enter waits until one of the MaxInFlight places is free. Who waits longest is next.
-func (c *Client) enter(ctx context.Context) error {
-	if err := ctx.Err(); err != nil {
-		return err
-	}
-	select {
-	case c.places <- struct{}{}:
-	default:
-		c.metrics.addQueued(1)
-		defer c.metrics.addQueued(-1)
-		select {
-		case c.places <- struct{}{}:
-		case <-ctx.Done():
-			return ctx.Err()
-		}
-	}
-	c.metrics.addInFlight(1)
-	return nil
-}
-
-func (c *Client) exit() {
-	c.metrics.addInFlight(-1)
-	<-c.places
-}
-
-// request builds one attempt: the id and body may have been sent before, time and signature are of now.
-func (c *Client) request(ctx context.Context, e event, id string, body []byte) *http.Request {
-	r := c.template.WithContext(ctx)
-	r.Header = c.template.Header.Clone()
-	now := time.Now().Unix()
-	r.Header["Webhook-Id"] = []string{id}
-	r.Header["Webhook-Timestamp"] = []string{strconv.FormatInt(now, 10)}
-	if len(c.signer) > 0 {
-		r.Header["Webhook-Signature"] = []string{c.signer.sign(id, now, body)}
-	}
-	if e != push {
-		// With this key, which is not sent, the transport repeats a request that met a connection the backend had
-		// just closed. A push is not repeated: it may have been read.
-		r.Header["Idempotency-Key"] = []string{}
-	}
-	r.ContentLength = int64(len(body))
-	r.GetBody = func() (io.ReadCloser, error) { return io.NopCloser(bytes.NewReader(body)), nil }
-	r.Body, _ = r.GetBody()
-	return r
-}
-
 // read returns the body of an answer. Of a status that has no use for it, it returns nothing.
-func (c *Client) read(r *http.Response) ([]byte, error) {
-	limit := int64(c.config.MaxAnswerSize)
+func (p *endpoint) read(r *http.Response) ([]byte, error) {
+	limit := int64(p.maxAnswer)
 	good := r.StatusCode >= 200 && r.StatusCode < 300
 	if !good && (r.StatusCode < 400 || r.StatusCode >= 500) {
 		limit = 4 << 10 // so that the connection can be used again, if there is no more

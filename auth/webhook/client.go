@@ -2,10 +2,8 @@ package webhook
 
 import (
 	"context"
-	"encoding/base64"
 	"errors"
 	"fmt"
-	"net/http"
 	"sync/atomic"
 
 	"roost/auth"
@@ -13,47 +11,35 @@ import (
 
 // Client is a backend reached over HTTP. Make it with [New], and let [Client.Run] run as long as it is used.
 type Client struct {
-	config   Config
-	on       [len(words)]bool
-	signer   signer
-	template *http.Request
-	places   chan struct{} // one entry for each call in flight
-	metrics  *metrics
-	notices  notices
-	running  atomic.Bool
+	config  Config
+	on      [len(words)]bool
+	main    *endpoint
+	metrics *metrics
+	notices notices
+	running atomic.Bool
 }
 
 var _ auth.Backend = (*Client)(nil)
+
+// mainName is the name of the backend at Config.URL.
+const mainName = "default"
 
 // New returns a Client. The error joins all that is wrong with config; it holds no secret.
 func New(config Config) (*Client, error) {
 	c := &Client{config: config.withDefaults()}
 	address, badURL := parseURL(config.URL)
-	var badEvents, badSecrets, badMetrics error
+	var badEvents, badMetrics error
 	c.on, badEvents = parseEvents(c.config.Events)
-	c.signer, badSecrets = newSigner(config.Secrets)
+	secrets, badSecrets := newSigner(config.Secrets)
 	if err := errors.Join(badURL, badEvents, badSecrets); err != nil {
 		return nil, fmt.Errorf("webhook: %w", err)
 	}
 	if c.metrics, badMetrics = newMetrics(config.Registerer); badMetrics != nil {
 		return nil, fmt.Errorf("webhook: %w", badMetrics)
 	}
-	c.template = &http.Request{
-		Method: http.MethodPost,
-		URL:    address,
-		Host:   address.Host,
-		Header: http.Header{
-			"Accept":       {"application/json"},
-			"Content-Type": {"application/json"},
-			"User-Agent":   {"roost"},
-		},
+	if c.main, badMetrics = newEndpoint(mainName, address, secrets, &c.config, c.metrics); badMetrics != nil {
+		return nil, fmt.Errorf("webhook: %w", badMetrics)
 	}
-	if user := address.User; user != nil {
-		password, _ := user.Password()
-		basic := base64.StdEncoding.EncodeToString([]byte(user.Username() + ":" + password))
-		c.template.Header["Authorization"] = []string{"Basic " + basic}
-	}
-	c.places = make(chan struct{}, c.config.MaxInFlight)
 	c.notices.init(c.config, c.metrics)
 	return c, nil
 }
@@ -63,7 +49,7 @@ func (c *Client) Connect(ctx context.Context, client *auth.Client) (*auth.Connec
 	if !c.on[connect] {
 		return &auth.ConnectAnswer{}, nil
 	}
-	return ask(ctx, c, connect, connectRequest(client), decodeConnect)
+	return ask(ctx, c.main, connect, func() []byte { return connectRequest(client) }, decodeConnect)
 }
 
 // Join implements [auth.Backend]. It fails if join is not among Config.Events.
@@ -71,7 +57,7 @@ func (c *Client) Join(ctx context.Context, r *auth.JoinRequest) (*auth.Answer, e
 	if !c.on[join] {
 		return nil, errors.New("webhook: join is not among the events")
 	}
-	return ask(ctx, c, join, joinRequest(r), decodeJoin)
+	return ask(ctx, c.main, join, func() []byte { return joinRequest(r) }, decodeJoin)
 }
 
 // Push implements [auth.Backend]. It fails if push is not among Config.Events.
@@ -79,7 +65,7 @@ func (c *Client) Push(ctx context.Context, r *auth.PushRequest) (*auth.Answer, e
 	if !c.on[push] {
 		return nil, errors.New("webhook: push is not among the events")
 	}
-	return ask(ctx, c, push, pushRequest(r), decodePush)
+	return ask(ctx, c.main, push, func() []byte { return pushRequest(r) }, decodePush)
 }
 
 // Leave implements [auth.Backend]. It does not block; [Client.Run] sends the notice.

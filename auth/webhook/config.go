@@ -21,6 +21,8 @@ type Config struct {
 	Timeout       time.Duration // of one call, the wait in line included. Default: 5s
 	MaxInFlight   int           // calls at the same time; more wait in line. Default: 256
 	MaxAnswerSize int           // bytes of one answer. Default: 1 MiB
+	Retries       int           // how often a connect or join whose connection failed is sent again; negative: never. Default: 3
+	Breaker       BreakerConfig // Default: opens when half of 20 or more calls in 10s fail or are slow
 
 	NoticeLimit  int           // bytes of notices that wait to be sent; more are dropped. Default: 64 MiB
 	NoticeMaxAge time.Duration // a notice that fails when it is older is given up. Default: 15m
@@ -38,6 +40,10 @@ func (c Config) withDefaults() Config {
 	set(&c.Timeout, 5*time.Second)
 	set(&c.MaxInFlight, 256)
 	set(&c.MaxAnswerSize, 1<<20)
+	if c.Retries == 0 {
+		c.Retries = 3
+	}
+	c.Breaker = c.Breaker.withDefaults()
 	set(&c.NoticeLimit, 64<<20)
 	set(&c.NoticeMaxAge, 15*time.Minute)
 	set(&c.FlushTimeout, 5*time.Second)

@@ -10,6 +10,13 @@
 // run at once (TestInFlightCap). A call whose context ends leaves the line, and its request is cancelled
 // (TestCancelReachesTheServer).
 //
+// A call that would begin too late to be answered is not made (TestNoCallThatWouldBeTooLate).
+//
+// # Trouble
+// A connect or join whose connection failed is asked again, with the same id (TestBrokenConnections). A backend that fails too
+// often is left alone for a while (TestBreakerOpensAndCloses), also by those in line (TestBreakerEmptiesTheLine). Connections
+// are kept, as many as calls may run (TestConnectionsAreKept).
+//
 // # Bad answers
 // A "no" is an [auth.Refusal]; whatever else is not an answer is another error, whose text never holds what the backend
 // sent (TestBadAnswers). An answer is read only as far as Config.MaxAnswerSize (TestHugeAnswer).

@@ -56,7 +56,7 @@ func TestFlushGivesUp(t *testing.T) {
 			registry := prometheus.NewRegistry()
 			c, err := webhook.New(webhook.Config{
 				Events: allEvents, FlushTimeout: 50 * time.Millisecond, Timeout: time.Minute, URL: serve(t, handle),
-				Registerer: registry, Logger: slog.New(slog.NewTextHandler(&log, nil)),
+				Breaker: webhook.BreakerConfig{Ratio: -1}, Registerer: registry, Logger: slog.New(slog.NewTextHandler(&log, nil)),
 			})
 			if err != nil {
 				t.Fatal(err)

@@ -157,3 +157,41 @@ func TestCancelReachesTheServer(t *testing.T) {
 		t.Errorf("cancelled push: got %v, want %v", err, context.Canceled)
 	}
 }
+
+func TestNoCallThatWouldBeTooLate(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		const slots, takes, timeout = 4, time.Second, 5 * time.Second
+		var cut atomic.Int64
+		c, err := webhook.New(webhook.Config{URL: "http://backend.test", MaxInFlight: slots, Timeout: timeout,
+			Transport: transport(func(r *http.Request) (*http.Response, error) {
+				select {
+				case <-time.After(takes):
+					return answer(http.StatusNoContent, ""), nil
+				case <-r.Context().Done():
+					cut.Add(1)
+					return nil, r.Context().Err()
+				}
+			})})
+		if err != nil {
+			t.Fatal(err)
+		}
+		for range 20 { // it learns how long calls take
+			c.Push(t.Context(), pushOf("e"))
+		}
+		var good, late atomic.Int64
+		var all sync.WaitGroup
+		for range 100 {
+			all.Go(func() {
+				if _, err := c.Push(t.Context(), pushOf("e")); err == nil {
+					good.Add(1)
+				} else if strings.Contains(err.Error(), "no place in line") {
+					late.Add(1)
+				}
+			})
+		}
+		all.Wait()
+		if cut.Load() != 0 || good.Load() < slots*2 || good.Load()+late.Load() != 100 {
+			t.Errorf("got %d answered, %d given up in line and %d cut at the backend, want some, the rest and none", good.Load(), late.Load(), cut.Load())
+		}
+	})
+}

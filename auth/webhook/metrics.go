@@ -9,12 +9,15 @@ import (
 
 // metrics counts calls and notices. Nil is valid and counts nothing.
 type metrics struct {
-	calls    *prometheus.CounterVec
-	seconds  *prometheus.HistogramVec
-	inFlight prometheus.Gauge
-	queued   prometheus.Gauge
-	pending  prometheus.Gauge
-	dropped  *prometheus.CounterVec
+	calls      *prometheus.CounterVec
+	seconds    *prometheus.HistogramVec
+	inFlight   *prometheus.GaugeVec
+	queued     *prometheus.GaugeVec
+	retries    *prometheus.CounterVec
+	opened     *prometheus.CounterVec
+	pending    prometheus.Gauge
+	dropped    *prometheus.CounterVec
+	registerer prometheus.Registerer
 }
 
 // newMetrics registers the metrics with r, and returns nil if r is nil.
@@ -25,45 +28,79 @@ func newMetrics(r prometheus.Registerer) (*metrics, error) {
 	gauge := func(name, help string) prometheus.Gauge {
 		return prometheus.NewGauge(prometheus.GaugeOpts{Name: name, Help: help})
 	}
+	byBackend := func(name, help string) *prometheus.GaugeVec {
+		return prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: name, Help: help}, []string{"backend"})
+	}
 	m := &metrics{
+		registerer: r,
 		calls: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "roost_webhook_calls_total", Help: "Calls to the backend, by what became of them.",
-		}, []string{"type", "result"}),
+		}, []string{"backend", "type", "result"}),
 		seconds: prometheus.NewHistogramVec(prometheus.HistogramOpts{
 			Name: "roost_webhook_seconds", Help: "Time until a call was answered or failed, the wait in line included.",
 			Buckets: []float64{.001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10},
-		}, []string{"type"}),
-		inFlight: gauge("roost_webhook_in_flight", "Calls that the backend is working on."),
-		queued:   gauge("roost_webhook_queued", "Calls that wait in line."),
-		pending:  gauge("roost_webhook_notices_pending", "Notices of leaves and disconnects that the backend has not taken yet."),
+		}, []string{"backend", "type"}),
+		inFlight: byBackend("roost_webhook_in_flight", "Calls that the backend is working on."),
+		queued:   byBackend("roost_webhook_queued", "Calls that wait in line."),
+		retries: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "roost_webhook_retries_total", Help: "Connects and joins sent again because their connection failed.",
+		}, []string{"backend", "type"}),
+		opened: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "roost_webhook_breaker_opened_total", Help: "How often the breaker of a backend opened.",
+		}, []string{"backend"}),
+		pending: gauge("roost_webhook_notices_pending", "Notices of leaves and disconnects that the backend has not taken yet."),
 		dropped: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "roost_webhook_notices_dropped_total", Help: "Notices that the backend will never get, by why.",
 		}, []string{"reason"}),
 	}
 	var errs []error
-	for _, c := range []prometheus.Collector{m.calls, m.seconds, m.inFlight, m.queued, m.pending, m.dropped} {
+	for _, c := range []prometheus.Collector{m.calls, m.seconds, m.inFlight, m.queued, m.retries, m.opened, m.pending, m.dropped} {
 		errs = append(errs, r.Register(c))
 	}
 	return m, errors.Join(errs...)
 }
 
-func (m *metrics) called(e event, r result, took time.Duration) {
+func (m *metrics) called(backend string, e event, r result, took time.Duration) {
 	if m != nil {
-		m.calls.WithLabelValues(types[e], string(r)).Inc()
-		m.seconds.WithLabelValues(types[e]).Observe(took.Seconds())
+		m.calls.WithLabelValues(backend, types[e], string(r)).Inc()
+		m.seconds.WithLabelValues(backend, types[e]).Observe(took.Seconds())
 	}
 }
 
-func (m *metrics) addInFlight(n float64) {
+func (m *metrics) addInFlight(backend string, n float64) {
 	if m != nil {
-		m.inFlight.Add(n)
+		m.inFlight.WithLabelValues(backend).Add(n)
 	}
 }
 
-func (m *metrics) addQueued(n float64) {
+func (m *metrics) addQueued(backend string, n float64) {
 	if m != nil {
-		m.queued.Add(n)
+		m.queued.WithLabelValues(backend).Add(n)
 	}
+}
+
+func (m *metrics) retried(backend string, e event) {
+	if m != nil {
+		m.retries.WithLabelValues(backend, types[e]).Inc()
+	}
+}
+
+func (m *metrics) breakerTurned(backend string, open bool) {
+	if m != nil && open {
+		m.opened.WithLabelValues(backend).Inc()
+	}
+}
+
+// watchBreaker shows the state of a backend's breaker.
+func (m *metrics) watchBreaker(backend string, b *breaker) error {
+	if m == nil {
+		return nil
+	}
+	m.opened.WithLabelValues(backend)
+	return m.registerer.Register(prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+		Name: "roost_webhook_breaker_state", Help: "Of a backend's breaker: 0 closed, 1 probing, 2 open.",
+		ConstLabels: prometheus.Labels{"backend": backend},
+	}, b.state))
 }
 
 func (m *metrics) addPending(n float64) {

@@ -36,7 +36,7 @@ func (c *Client) Ping(ctx context.Context) (Pong, error) {
 	sent := time.Now()
 	status, err := c.ping(ctx, false)
 	pong := Pong{Status: status, Took: time.Since(sent)}
-	if err != nil || len(c.signer) == 0 {
+	if err != nil || len(c.main.signer) == 0 {
 		return pong, err
 	}
 	pong.Unsigned, err = c.ping(ctx, true)
@@ -44,16 +44,16 @@ func (c *Client) Ping(ctx context.Context) (Pong, error) {
 }
 
 func (c *Client) ping(ctx context.Context, forged bool) (status int, err error) {
-	ctx, cancel := context.WithTimeoutCause(ctx, c.config.Timeout, errDeadline)
+	ctx, cancel := context.WithTimeoutCause(ctx, c.main.timeout, errDeadline)
 	defer cancel()
 	body := fmt.Appendf(nil, pingBody, time.Now().UTC().Format(time.RFC3339))
-	request := c.request(ctx, push, newID(), body)
+	request := c.main.request(ctx, push, newID(), body)
 	if forged {
 		signature := make([]byte, sha256.Size)
 		_, _ = rand.Read(signature) // never fails
 		request.Header["Webhook-Signature"] = []string{"v1," + base64.StdEncoding.EncodeToString(signature)}
 	}
-	response, err := c.config.Transport.RoundTrip(request)
+	response, err := c.main.transport.RoundTrip(request)
 	if err != nil {
 		if ctx.Err() != nil {
 			err = context.Cause(ctx)

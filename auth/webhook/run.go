@@ -24,7 +24,7 @@ func (c *Client) Run(ctx context.Context) error {
 	for range max(1, min(maxLanes, c.config.MaxInFlight/2)) {
 		lanes.Go(func() error {
 			for l, n := c.notices.next(); l != nil; l, n = c.notices.next() {
-				err := c.call(sending, n.event, n.id, n.body, func([]byte) error { return nil })
+				err := c.main.call(sending, n.event, n.id, n.body, func([]byte) error { return nil })
 				c.notices.settle(l, n, err)
 			}
 			return nil
@@ -39,8 +39,6 @@ func (c *Client) Run(ctx context.Context) error {
 	c.notices.flush()
 	err := lanes.Wait()
 	c.notices.close()
-	if t, ok := c.config.Transport.(interface{ CloseIdleConnections() }); ok {
-		t.CloseIdleConnections()
-	}
+	c.main.closeIdle()
 	return err
 }

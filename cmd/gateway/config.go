@@ -37,6 +37,14 @@ type settings struct {
 	WebhookTimeout     duration `env:"ROOST_WEBHOOK_TIMEOUT" envDefault:"5s"`
 	WebhookEvents      list     `env:"ROOST_WEBHOOK_EVENTS" envDefault:"join,push,leave"`
 	WebhookMaxInFlight count    `env:"ROOST_WEBHOOK_MAX_IN_FLIGHT" envDefault:"256"`
+	WebhookMaxAnswer   size     `env:"ROOST_WEBHOOK_MAX_ANSWER_SIZE" envDefault:"1MiB"`
+	WebhookRetries     retries  `env:"ROOST_WEBHOOK_RETRIES" envDefault:"3"`
+
+	WebhookBreaker         percent  `env:"ROOST_WEBHOOK_BREAKER" envDefault:"50%"`
+	WebhookBreakerMinCalls count    `env:"ROOST_WEBHOOK_BREAKER_MIN_CALLS" envDefault:"20"`
+	WebhookBreakerWindow   duration `env:"ROOST_WEBHOOK_BREAKER_WINDOW" envDefault:"10s"`
+	WebhookBreakerPause    duration `env:"ROOST_WEBHOOK_BREAKER_PAUSE" envDefault:"2s"`
+	WebhookBreakerSlow     spread   `env:"ROOST_WEBHOOK_BREAKER_SLOW" none:"four fifths of ROOST_WEBHOOK_TIMEOUT"`
 
 	LongPoll       toggle   `env:"ROOST_LONGPOLL" envDefault:"on"`
 	LongPollWindow duration `env:"ROOST_LONGPOLL_WINDOW" envDefault:"10s"`

@@ -62,6 +62,9 @@ func TestConfigDefaults(t *testing.T) {
 		"topic size":   {cfg.MaxTopicSize.String(), "1KiB"},
 		"payload size": {cfg.MaxPayloadSize.String(), ""},
 		"proxies":      {cfg.TrustedProxies.String(), ""},
+		"breaker":      {cfg.WebhookBreaker.String(), "50%"},
+		"slow":         {cfg.WebhookBreakerSlow.String(), ""},
+		"retries":      {cfg.WebhookRetries.String(), "3"},
 		"events":       {cfg.WebhookEvents.String(), "join,push,leave"},
 		"headers":      {cfg.ConnectHeaders.String(), "user-agent"},
 	} {
@@ -98,6 +101,8 @@ func TestConfigErrors(t *testing.T) {
 		"origin":                  {"ROOST_CHECK_ORIGIN=example.com", `ROOST_CHECK_ORIGIN: "example.com" is not an origin`},
 		"events":                  {"ROOST_WEBHOOK_EVENTS=join,push,shout", `ROOST_WEBHOOK_EVENTS: unknown event "shout"`},
 		"events the rules need":   {"ROOST_WEBHOOK_EVENTS=join", `ROOST_WEBHOOK_EVENTS does not list push`},
+		"breaker":                 {"ROOST_WEBHOOK_BREAKER=0.5", `ROOST_WEBHOOK_BREAKER: "0.5" is neither a share from 1% to 100% nor off`},
+		"retries":                 {"ROOST_WEBHOOK_RETRIES=0", `ROOST_WEBHOOK_RETRIES: "0" is neither a number above 0 nor off`},
 		"webhook secret":          {"ROOST_WEBHOOK_SECRET=letmein", "ROOST_WEBHOOK_SECRET: secret 1 is not whsec_ followed by base64"},
 		"webhook url":             {"ROOST_WEBHOOK_URL=localhost:3000", "ROOST_WEBHOOK_URL: not an http:// or https:// URL with a host"},
 		"redis url":               {"REDIS_URL=http://localhost", "REDIS_URL: "},

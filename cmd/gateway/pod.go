@@ -81,19 +81,6 @@ func (p *pod) addBackend() (err error) {
 	return err
 }
 
-// webhookConfig is what the settings say about the webhook.
-func (c *config) webhookConfig(log *slog.Logger, metrics prometheus.Registerer) webhook.Config {
-	return webhook.Config{
-		URL:         c.WebhookURL.URL.String(),
-		Secrets:     []string{c.WebhookSecret},
-		Timeout:     time.Duration(c.WebhookTimeout),
-		Events:      c.WebhookEvents,
-		MaxInFlight: int(c.WebhookMaxInFlight),
-		Logger:      log,
-		Registerer:  metrics,
-	}
-}
-
 // addGateway builds the client side.
 func (p *pod) addGateway() (err error) {
 	var backend auth.Backend

@@ -75,8 +75,11 @@ func (s *spread) UnmarshalText(text []byte) error {
 }
 
 func (s spread) String() string {
-	if s < 0 {
+	switch {
+	case s < 0:
 		return "off"
+	case s == 0:
+		return "" // not set, and without a default of its own
 	}
 	return duration(s).String()
 }

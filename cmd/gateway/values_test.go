@@ -44,6 +44,12 @@ func TestValues(t *testing.T) {
 		{new(rate), "off", "off"},
 		{new(networks), "10.1.2.3/8, 192.0.2.7,2001:db8::1/32,::1", "10.0.0.0/8,192.0.2.7/32,2001:db8::/32,::1/128"},
 		{new(networks), "none", ""},
+		{new(percent), "50%", "50%"},
+		{new(percent), "100%", "100%"},
+		{new(percent), "29%", "29%"},
+		{new(percent), "off", "off"},
+		{new(retries), "2", "2"},
+		{new(retries), "off", "off"},
 		{new(level), "WARN", "warn"},
 		{new(format), "text", "text"},
 		{new(podID), "web-1_A", "web-1_A"},
@@ -65,6 +71,8 @@ func TestValuesRefused(t *testing.T) {
 		texts []string
 	}{
 		{new(size), []string{"0", "-1", "x", "KiB", "1KB", "1.5MiB", "2GiB", "2048MiB", "2147483648", "99999999999999999999"}},
+		{new(percent), []string{"50", "0%", "101%", "-1%", "1.5%", "on"}},
+		{new(retries), []string{"0", "-1", "on", "1.5"}},
 		{new(duration), []string{"30", "0s", "-1s", "soon"}},
 		{new(toggle), []string{"maybe", "2"}},
 		{new(port), []string{"tcp://10.0.0.1:4000", "65536", "-1", ":4000"}},
