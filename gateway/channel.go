@@ -49,7 +49,7 @@ func (ch *channel) Deliver(b *hub.Batch) {
 	frames := b.Encode(c.enc)
 	c.mu.Lock()
 	if ch.state == joined {
-		c.put(frames)
+		c.putSome(len(b.Broadcasts), frames)
 	}
 	c.unlock()
 }

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
+	"go.opentelemetry.io/otel/trace"
 
 	"roost/auth"
 	"roost/hub"
@@ -44,6 +45,7 @@ type Config struct {
 	OutboxLimit    int           // bytes waiting to be sent to one connection. Default: 1 MiB
 	InboxLimit     int           // bytes of one connection's messages waiting for the backend. Default: 1 MiB
 
+	Tracer     trace.Tracer          // where spans go. Default: nowhere
 	Logger     *slog.Logger          // Default: slog.Default
 	Registerer prometheus.Registerer // where metrics go. Default: nowhere
 }

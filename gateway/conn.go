@@ -5,6 +5,8 @@ import (
 	"sync/atomic"
 	"time"
 
+	"go.opentelemetry.io/otel/trace"
+
 	"roost/auth"
 	"roost/hub"
 	"roost/phoenix"
@@ -17,6 +19,7 @@ type conn struct {
 	client *auth.Client
 	enc    *encoding
 	out    outbox
+	trace  *trace.SpanContext // that the client's handshake named, or nil
 
 	index    int           // in Gateway.conns; guarded by Gateway.mu
 	heard    atomic.Int64  // when the client was last heard, by Gateway.clock
@@ -38,6 +41,8 @@ type conn struct {
 type outbox interface {
 	// put queues frames, or returns false if there is no room. It does not change or keep them once they are sent.
 	put(frames []byte) bool
+	// waiting is how many bytes are queued.
+	waiting() int
 	// flush is called when nothing more is put for the moment.
 	flush()
 	// finish closes the connection with code, behind what is queued; at once if code is closeNone.
@@ -50,9 +55,19 @@ var _ hub.Peer = (*conn)(nil)
 
 // put queues frames of this connection. The caller holds mu and releases it by unlock.
 func (c *conn) put(frames []byte) {
-	if len(frames) > 0 && !c.closed && !c.overflow && !c.out.put(frames) {
-		c.overflow = true
+	c.putSome(1, frames)
+}
+
+// putSome queues frames that are n messages. The caller holds mu.
+func (c *conn) putSome(n int, frames []byte) {
+	if len(frames) == 0 || c.closed || c.overflow {
+		return
 	}
+	if !c.out.put(frames) {
+		c.overflow = true
+		return
+	}
+	c.gw.metrics.putOut(n, len(frames))
 }
 
 // unlock releases mu and does what could not be done under it.

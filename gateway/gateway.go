@@ -156,6 +156,19 @@ func (g *Gateway) retirement() int32 {
 	return int32((g.clock.Load()+age.Milliseconds())/1000) + 1
 }
 
+// waiting is how many bytes wait to be sent, over all connections.
+func (g *Gateway) waiting() (bytes int) {
+	g.mu.Lock()
+	conns := append([]*conn(nil), g.conns...)
+	g.mu.Unlock()
+	for _, c := range conns {
+		c.mu.Lock()
+		bytes += c.out.waiting()
+		c.mu.Unlock()
+	}
+	return bytes
+}
+
 // newConnection returns the id of the next connection.
 func (g *Gateway) newConnection() string {
 	return g.cfg.Hub.PodID() + "." + strconv.FormatUint(g.lastConn.Add(1), 36)

@@ -11,6 +11,8 @@ import (
 	"time"
 	"unicode/utf8"
 
+	"go.opentelemetry.io/otel/trace"
+
 	"roost/auth"
 	"roost/internal/rawjson"
 	"roost/phoenix"
@@ -31,6 +33,7 @@ type offer struct {
 	version     phoenix.Version
 	subprotocol string // to be echoed, or ""
 	client      *auth.Client
+	trace       *trace.SpanContext // that the handshake names, or nil
 }
 
 // check goes through a handshake in the order of Phoenix: method, origin, token, subprotocol, vsn. Then comes what the
@@ -81,6 +84,7 @@ func (g *Gateway) introduce(r *http.Request, vars []string, transport string) (*
 	if o.version, known = phoenix.ParseVersion(vsn); !isText || !known {
 		return nil, &rejection{status: http.StatusForbidden, reason: "vsn"}
 	}
+	o.trace = remoteSpan(r.Header)
 	o.client = &auth.Client{
 		Connection: g.newConnection(),
 		Transport:  transport,
@@ -100,7 +104,10 @@ func (g *Gateway) connect(r *http.Request, o *offer) error {
 	if g.cfg.Backend == nil {
 		return nil
 	}
-	answer, err := g.cfg.Backend.Connect(r.Context(), o.client)
+	ctx, span := g.span(r.Context(), o)
+	defer span.End()
+	answer, err := g.cfg.Backend.Connect(ctx, o.client)
+	failSpan(ctx, err)
 	var refusal *auth.Refusal
 	switch {
 	case errors.As(err, &refusal):

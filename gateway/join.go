@@ -3,6 +3,7 @@ package gateway
 import (
 	"context"
 	"errors"
+	"time"
 
 	"roost/auth"
 	"roost/hub"
@@ -16,6 +17,12 @@ func (c *conn) join(ctx context.Context, m *phoenix.Message) {
 	if ch == nil {
 		return
 	}
+	began := time.Now()
+	ctx, span := c.span(ctx, "roost.join", m.Topic, m.Event)
+	defer func() {
+		span.End()
+		c.gw.metrics.joinSeconds.Observe(time.Since(began).Seconds())
+	}()
 	answer, err := c.authorise(ctx, ch, m)
 	if errors.Is(err, auth.ErrLate) {
 		c.mu.Lock()
@@ -163,6 +170,7 @@ func (c *conn) joinFailed(ctx context.Context, ch *channel, m *phoenix.Message, 
 	}
 	var why cancelled
 	var refusal *auth.Refusal
+	failSpan(ctx, err)
 	switch {
 	case errors.As(context.Cause(ctx), &why):
 		c.gw.metrics.joins.WithLabelValues("cancelled").Inc()
@@ -217,7 +225,10 @@ func (c *conn) broadcast(ctx context.Context, ch *channel, list []auth.Broadcast
 		if i == last {
 			self = &ch.sub
 		}
-		err := c.gw.cfg.Hub.Publish(ctx, out, self)
+		spanned, span := c.child(ctx, "roost.broadcast", out.Topic, out.Event)
+		err := c.gw.cfg.Hub.Publish(spanned, out, self)
+		failSpan(spanned, err)
+		span.End()
 		if errors.As(err, new(cancelled)) {
 			return // the channel has ended
 		}

@@ -13,6 +13,9 @@ type metrics struct {
 	rejected      *prometheus.CounterVec
 	closed        *prometheus.CounterVec
 	joins         *prometheus.CounterVec
+	joinSeconds   prometheus.Histogram
+	sent          prometheus.Counter
+	sentBytes     prometheus.Counter
 	messages      prometheus.Counter
 	bytes         prometheus.Counter
 	stale         prometheus.Counter
@@ -34,10 +37,16 @@ func newMetrics(r prometheus.Registerer, g *Gateway) *metrics {
 		connections: prometheus.NewGaugeVec(prometheus.GaugeOpts{
 			Name: "roost_connections", Help: "Connections, by transport and major version of the serializer.",
 		}, []string{"transport", "vsn"}),
-		accepted:      vec("roost_connections_accepted_total", "Connections accepted, by transport.", "transport"),
-		rejected:      vec("roost_connections_rejected_total", "Handshakes refused, by reason.", "reason"),
-		closed:        vec("roost_connections_closed_total", "Connections closed, by close code (0: none was sent) and reason.", "code", "reason"),
-		joins:         vec("roost_joins_total", "Joins, by result.", "result"),
+		accepted: vec("roost_connections_accepted_total", "Connections accepted, by transport.", "transport"),
+		rejected: vec("roost_connections_rejected_total", "Handshakes refused, by reason.", "reason"),
+		closed:   vec("roost_connections_closed_total", "Connections closed, by close code (0: none was sent) and reason.", "code", "reason"),
+		joins:    vec("roost_joins_total", "Joins, by result.", "result"),
+		joinSeconds: prometheus.NewHistogram(prometheus.HistogramOpts{
+			Name: "roost_join_seconds", Help: "Time from the moment a join is worked on until it is answered and its broadcasts are published.",
+			Buckets: []float64{.0005, .001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10},
+		}),
+		sent:          counter("roost_messages_sent_total", "Messages handed to clients' connections."),
+		sentBytes:     counter("roost_bytes_sent_total", "Bytes of messages handed to clients' connections, framing included."),
 		messages:      counter("roost_messages_received_total", "Messages from clients."),
 		bytes:         counter("roost_bytes_received_total", "Bytes of messages from clients."),
 		stale:         counter("roost_messages_stale_total", "Messages dropped because their join_ref is not the channel's."),
@@ -58,9 +67,12 @@ func newMetrics(r prometheus.Registerer, g *Gateway) *metrics {
 	remaining := prometheus.NewGaugeFunc(prometheus.GaugeOpts{
 		Name: "roost_drain_remaining", Help: "Connections that a drain has yet to close; 0 while there is none.",
 	}, func() float64 { return float64(g.remaining()) })
+	waiting := prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+		Name: "roost_outbox_bytes", Help: "Bytes that wait for clients who are behind with reading, or for their next poll.",
+	}, func() float64 { return float64(g.waiting()) })
 	if r != nil {
-		r.MustRegister(draining, remaining)
-		r.MustRegister(m.connections, m.accepted, m.rejected, m.closed, m.joins, m.messages, m.bytes, m.stale, m.unmatched, m.slow, m.relayed, m.limited, m.undeliverable)
+		r.MustRegister(draining, remaining, waiting)
+		r.MustRegister(m.connections, m.accepted, m.rejected, m.closed, m.joins, m.messages, m.bytes, m.joinSeconds, m.sent, m.sentBytes, m.stale, m.unmatched, m.slow, m.relayed, m.limited, m.undeliverable)
 	}
 	return m
 }
@@ -71,6 +83,12 @@ func closeLabel(code uint16) string {
 		return "other"
 	}
 	return strconv.Itoa(int(code))
+}
+
+// putOut counts messages on their way out.
+func (m *metrics) putOut(messages, bytes int) {
+	m.sent.Add(float64(messages))
+	m.sentBytes.Add(float64(bytes))
 }
 
 // received counts one message.

@@ -30,6 +30,9 @@ func (s *socket) put(frames []byte) bool {
 	return true
 }
 
+// waiting implements [outbox].
+func (s *socket) waiting() int { return s.queued }
+
 // flush implements [outbox]. There is nothing to do: what could leave has left.
 func (s *socket) flush() {}
 

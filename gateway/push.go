@@ -27,6 +27,8 @@ func (c *conn) push(ctx context.Context, m *phoenix.Message) {
 	if ch == nil {
 		return
 	}
+	ctx, span := c.span(ctx, "roost.push", m.Topic, m.Event)
+	defer span.End()
 	switch ch.rule.Push {
 	case auth.PushWebhook:
 		c.pushToBackend(ctx, ch, m, assigns)
@@ -46,6 +48,7 @@ func (c *conn) pushToBackend(ctx context.Context, ch *channel, m *phoenix.Messag
 		return // the client left, joined again or is gone
 	}
 	if err != nil || answer == nil {
+		failSpan(ctx, err)
 		var refusal *auth.Refusal
 		if errors.As(err, &refusal) {
 			c.answer(ch, m, phoenix.StatusError, refusal.Reply(), refusal.Binary)
@@ -98,7 +101,11 @@ func (c *conn) pushToMembers(ctx context.Context, ch *channel, m *phoenix.Messag
 	}
 	ctx, cancel := context.WithTimeout(ctx, c.gw.cfg.CallTimeout)
 	defer cancel()
-	c.stored(ch, m, c.gw.cfg.Hub.Publish(ctx, b, self))
+	ctx, span := c.child(ctx, "roost.broadcast", b.Topic, b.Event)
+	defer span.End()
+	err := c.gw.cfg.Hub.Publish(ctx, b, self)
+	failSpan(ctx, err)
+	c.stored(ch, m, err)
 }
 
 // unfit tells why a client's event cannot be broadcast, or "". Events that steer clients are the gateway's own.

@@ -17,8 +17,8 @@ type session struct {
 	posting sync.Mutex // one POST at a time, so that messages keep their order
 
 	// Guarded by conn.mu.
-	waiting []byte // quoted messages, separated by commas
-	poll    *poll  // the GET that waits, or nil
+	buffer []byte // quoted messages, separated by commas
+	poll   *poll  // the GET that waits, or nil
 }
 
 var _ outbox = (*session)(nil)
@@ -28,19 +28,22 @@ var errGone = errors.New("gateway: the long-poll session is gone")
 
 // put implements [outbox].
 func (s *session) put(messages []byte) bool {
-	if len(s.waiting) > 0 {
-		if len(s.waiting)+len(messages) > s.gw.cfg.OutboxLimit {
+	if len(s.buffer) > 0 {
+		if len(s.buffer)+len(messages) > s.gw.cfg.OutboxLimit {
 			return false
 		}
-		s.waiting = append(s.waiting, ',')
+		s.buffer = append(s.buffer, ',')
 	}
-	s.waiting = append(s.waiting, messages...)
+	s.buffer = append(s.buffer, messages...)
 	return true
 }
 
+// waiting implements [outbox].
+func (s *session) waiting() int { return len(s.buffer) }
+
 // flush implements [outbox]: a poll that waits gets all there is.
 func (s *session) flush() {
-	if s.poll != nil && len(s.waiting) > 0 {
+	if s.poll != nil && len(s.buffer) > 0 {
 		s.release(http.StatusOK)
 	}
 }
@@ -50,7 +53,7 @@ func (s *session) finish(uint16) {
 	if s.poll != nil {
 		s.release(http.StatusInternalServerError)
 	}
-	s.waiting = nil
+	s.buffer = nil
 	s.gw.sessions.remove(s.client.Connection)
 }
 
@@ -63,11 +66,11 @@ func (s *session) release(status int) {
 	s.poll = nil
 	var messages []byte
 	if status == http.StatusOK {
-		messages, s.waiting = s.waiting, nil
+		messages, s.buffer = s.buffer, nil
 	}
 	s.heard.Store(s.gw.clock.Load())
 	if !p.answer(envelope(status, p.token, messages)) && status == http.StatusOK {
-		s.waiting = messages // the client is gone: they are the next poll's
+		s.buffer = messages // the client is gone: they are the next poll's
 	}
 }
 
@@ -83,7 +86,7 @@ func (s *session) hold(p *poll) {
 	switch {
 	case s.closed:
 		s.release(http.StatusInternalServerError)
-	case len(s.waiting) > 0:
+	case len(s.buffer) > 0:
 		s.release(http.StatusOK)
 	}
 }

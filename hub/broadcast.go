@@ -2,6 +2,7 @@ package hub
 
 import (
 	"strings"
+	"time"
 )
 
 // Broadcast is one event for all members of a topic. Do not change one that was handed to you.
@@ -12,8 +13,10 @@ type Broadcast struct {
 	Binary  bool   // Payload is data
 	Except  string // id of a connection that does not get it, or ""
 
-	size   int     // of the published body
-	waiter *waiter // of the member here that published it and waits for it
+	size   int       // of the published body
+	waiter *waiter   // of the member here that published it and waits for it
+	came   time.Time // when it was received
+	shards int32     // that have yet to deliver it; atomic
 }
 
 // An Encoding writes broadcasts as one kind of member is sent them.
@@ -87,6 +90,10 @@ func (h *Hub) broadcast(addr Address, name string, body []byte) {
 		shards = t.shards // only ever appended to
 	}
 	h.mu.RUnlock()
+	if len(shards) > 0 {
+		b.came = time.Now()
+		b.shards = int32(len(shards))
+	}
 	for _, s := range shards {
 		s.worker.put(s, o)
 	}

@@ -10,6 +10,7 @@ type metrics struct {
 	overflow   prometheus.Counter
 	resyncs    prometheus.Counter
 	members    prometheus.Gauge
+	lag        prometheus.Histogram
 }
 
 func newMetrics(r prometheus.Registerer, h *Hub) *metrics {
@@ -29,6 +30,10 @@ func newMetrics(r prometheus.Registerer, h *Hub) *metrics {
 		resyncs: prometheus.NewCounter(prometheus.CounterOpts{
 			Name: "roost_resyncs_total", Help: "Times that all channels were told to join again, because messages may have been missed.",
 		}),
+		lag: prometheus.NewHistogram(prometheus.HistogramOpts{
+			Name: "roost_broadcast_seconds", Help: "Time from the moment a broadcast came from the broker until it was written to, or queued for, the last member here.",
+			Buckets: []float64{.0001, .00025, .0005, .001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5},
+		}),
 		members: prometheus.NewGauge(prometheus.GaugeOpts{
 			Name: "roost_channels", Help: "Members: channels that are joined on this pod.",
 		}),
@@ -41,7 +46,7 @@ func newMetrics(r prometheus.Registerer, h *Hub) *metrics {
 		return float64(len(h.topics))
 	})
 	if r != nil {
-		r.MustRegister(m.received, m.malformed, m.deliveries, m.overflow, m.resyncs, m.members, topics)
+		r.MustRegister(m.received, m.malformed, m.deliveries, m.overflow, m.resyncs, m.members, m.lag, topics)
 	}
 	return m
 }

@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"strconv"
 	"strings"
+	"sync/atomic"
+	"time"
 
 	"roost/internal/rawjson"
 )
@@ -22,8 +24,11 @@ type waiter struct {
 	seen chan struct{}
 }
 
-// settle tells the member that waits for b, if it is on s, that b has passed.
+// settle tells that s is done with b: the member that waits for b, if it is on s, and after the last shard how long it took.
 func (b *Broadcast) settle(s *shard) {
+	if atomic.AddInt32(&b.shards, -1) == 0 {
+		s.worker.hub.metrics.lag.Observe(time.Since(b.came).Seconds())
+	}
 	if b.waiter != nil && b.waiter.sub.shard == s {
 		close(b.waiter.seen)
 	}

@@ -85,8 +85,11 @@ func (p *endpoint) call(ctx context.Context, e event, id string, body []byte, ac
 // try asks once. It measures and labels what happened.
 func (p *endpoint) try(ctx context.Context, q *question) error {
 	start := time.Now()
+	ctx, span := p.span(ctx, q.event)
+	defer span.End()
 	err := p.attempt(ctx, q)
 	res := resultOf(err)
+	end(span, res)
 	p.metrics.called(p.name, q.event, res, time.Since(start))
 	if failed := (*failure)(nil); errors.As(err, &failed) {
 		q.late = q.late || failed.late

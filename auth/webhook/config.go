@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
+	"go.opentelemetry.io/otel/trace"
 )
 
 // Config says how a [Client] behaves. URL is required; everything else has a default.
@@ -29,6 +30,7 @@ type Config struct {
 	FlushTimeout time.Duration // how long Run goes on sending notices after its context ended. Default: 5s
 
 	Transport  http.RoundTripper     // Default: one of its own, which keeps MaxInFlight connections
+	Tracer     trace.Tracer          // where spans go. Default: nowhere
 	Logger     *slog.Logger          // Default: slog.Default
 	Registerer prometheus.Registerer // where metrics go. Default: nowhere
 }

@@ -10,6 +10,8 @@ import (
 	"strconv"
 	"sync/atomic"
 	"time"
+
+	"go.opentelemetry.io/otel/trace"
 )
 
 // endpoint is one backend: where it is, and the places, the breaker and the deadline of its calls.
@@ -25,6 +27,7 @@ type endpoint struct {
 	breaker   *breaker      // nil if it is off
 	typical   atomic.Int64  // nanoseconds that calls took of late, the line not included
 	metrics   *metrics
+	tracer    trace.Tracer // nil if there is none
 }
 
 // newEndpoint returns the backend at address.
@@ -48,6 +51,7 @@ func newEndpoint(name string, address *url.URL, s signer, config *Config, m *met
 		maxAnswer: config.MaxAnswerSize,
 		places:    make(chan struct{}, config.MaxInFlight),
 		metrics:   m,
+		tracer:    config.Tracer,
 	}
 	p.breaker = newBreaker(config.Breaker, p.timeout, func(open bool) {
 		m.breakerTurned(name, open)
@@ -76,6 +80,7 @@ func (p *endpoint) request(ctx context.Context, e event, id string, body []byte)
 		// just closed. A push is not repeated: it may have been read.
 		r.Header["Idempotency-Key"] = []string{}
 	}
+	passOn(ctx, r.Header)
 	r.ContentLength = int64(len(body))
 	r.GetBody = func() (io.ReadCloser, error) { return io.NopCloser(bytes.NewReader(body)), nil }
 	r.Body, _ = r.GetBody()

@@ -46,9 +46,9 @@ func (f *format) UnmarshalText(text []byte) error {
 func newLogger(w io.Writer, cfg *config) *slog.Logger {
 	options := &slog.HandlerOptions{Level: slog.Level(cfg.LogLevel)}
 	if cfg.LogFormat == formatText {
-		return slog.New(samplelog.New(slog.NewTextHandler(w, options)))
+		return slog.New(samplelog.New(coded{slog.NewTextHandler(w, options)}))
 	}
-	return slog.New(samplelog.New(slog.NewJSONHandler(w, options)))
+	return slog.New(samplelog.New(coded{slog.NewJSONHandler(w, options)}))
 }
 
 // isTerminal tells whether somebody looks at w.

@@ -29,6 +29,7 @@ type pod struct {
 	backend *webhook.Client // nil if the rules never ask
 	gateway *gateway.Gateway
 	metrics *prometheus.Registry
+	tracing *tracing // nil if it is off
 
 	stopping atomic.Bool
 }
@@ -37,6 +38,9 @@ type pod struct {
 func newPod(cfg *config, log *slog.Logger) (*pod, error) {
 	p := &pod{cfg: cfg, log: log, metrics: admin.NewRegistry(build())}
 	var err error
+	if p.tracing, err = newTracing(log); err != nil {
+		return nil, err
+	}
 	p.broker, err = redisbroker.Open(redisbroker.Config{
 		URL:            cfg.RedisURL,
 		PodID:          string(cfg.PodID),
@@ -77,8 +81,15 @@ func (p *pod) addBackend() (err error) {
 	if p.cfg.WebhookSecret == "" {
 		p.log.Warn("webhook calls are not signed, because ROOST_WEBHOOK_SECRET is not set")
 	}
-	p.backend, err = webhook.New(p.cfg.webhookConfig(p.log, p.metrics))
+	p.backend, err = webhook.New(p.webhookConfig())
 	return err
+}
+
+// webhookConfig is what the settings say about the webhook, with what the pod adds.
+func (p *pod) webhookConfig() webhook.Config {
+	c := p.cfg.webhookConfig(p.log, p.metrics)
+	c.Tracer = p.tracing.tracer()
+	return c
 }
 
 // addGateway builds the client side.
@@ -114,6 +125,7 @@ func (p *pod) addGateway() (err error) {
 		MaxChannels:    int(p.cfg.MaxChannels),
 		OutboxLimit:    int(p.cfg.OutboxLimit),
 		InboxLimit:     int(p.cfg.InboxLimit),
+		Tracer:         p.tracing.tracer(),
 		Logger:         p.log,
 		Registerer:     p.metrics,
 	})

@@ -58,6 +58,7 @@ func (p *pod) run(ctx context.Context, dev *front) error {
 		}
 	}
 	err = group.Wait()
+	p.tracing.stop()
 	p.log.Info("stopped", "pod", string(p.cfg.PodID))
 	return err
 }
