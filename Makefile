@@ -30,8 +30,10 @@ web/dist/phoenix.js: web/package.json web/build.mjs
 test: tools ## vet, and all tests with the race detector; installs what they need
 	$(GO) vet ./...
 	$(GO) test -race -count=1 -p 2 -timeout 20m ./... # many tests run programs, which Go's cache of results does not see
+	cd k8s && $(GO) vet ./... && $(GO) test -count=1 ./... # a module of its own
 
-# The tests skip what is not installed. As root on Debian it is installed, so that nothing is skipped.
+# The tests skip what is not installed. As root on Debian it is installed, so that nothing is skipped. Helm and what else
+# the tests of k8s/ need is built into the user's cache folder, once.
 tools:
 	@need=; for pair in redis-server:redis-server redis-sentinel:redis-sentinel redis-cli:redis-tools chromium:chromium \
 	  node:nodejs npm:npm gcc:gcc; do command -v $${pair%%:*} >/dev/null || need="$$need $${pair##*:}"; done; \
@@ -40,6 +42,7 @@ tools:
 	  export DEBIAN_FRONTEND=noninteractive RUNLEVEL=1; apt-get update -qq && apt-get install -y -qq --no-install-recommends $$need; \
 	else echo "not installed, tests that need it are skipped:$$need"; fi
 	@if command -v npm >/dev/null; then for dir in $(NODE_TESTS); do (cd $$dir && $(NPM_INSTALL)) || exit 1; done; fi
+	@GO=$(GO) k8s/tools.sh
 
 fuzz: ## run every fuzz target for FUZZTIME (30s)
 	@for package in $$($(GO) list ./...); do for target in $$($(GO) test -list '^Fuzz' $$package | grep '^Fuzz'); do \
@@ -52,6 +55,6 @@ image: ## build the container image
 	docker build --build-arg VERSION=$(VERSION) --build-arg REVISION=$$(git rev-parse HEAD) -t $(IMAGE) .
 
 check: ## what must hold before a commit: format, vet, tests
-	@unformatted=$$(gofmt -l $$($(GO) list -f '{{.Dir}}' ./...)); \
+	@unformatted=$$(gofmt -l $$($(GO) list -f '{{.Dir}}' ./...) k8s); \
 	if [ -n "$$unformatted" ]; then echo "not formatted:"; echo "$$unformatted"; exit 1; fi
 	@$(MAKE) --no-print-directory test
