@@ -15,6 +15,7 @@
 //
 // # Loss
 // Delivery is at most once. When the link to the broker was lost, members are told: their channels end with phx_error,
-// spread out in time, so that clients join again (TestGap). What one worker cannot carry in time is bounded (Config.BacklogLimit); beyond it, the
+// spread out in time, so that clients join again (TestGap). If it is known whose messages may have been missed, only those
+// are told (TestGapOfSome). What one worker cannot carry in time is bounded (Config.BacklogLimit); beyond it, the
 // members concerned are ended with phx_error, so that they know of the gap (TestBacklogIsAGapNotSilence).
 package hub

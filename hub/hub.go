@@ -40,7 +40,7 @@ type Hub struct {
 	workers []*worker
 	seed    maphash.Seed
 	ready   atomic.Bool
-	lost    chan struct{} // told when messages may have been missed
+	gap     gap // what messages may have been missed for
 
 	mu     sync.RWMutex
 	topics map[Address]*topic
@@ -78,7 +78,7 @@ func New(cfg Config) *Hub {
 	h := &Hub{
 		cfg:     cfg,
 		seed:    maphash.MakeSeed(),
-		lost:    make(chan struct{}, 1),
+		gap:     gap{wake: make(chan struct{}, 1)},
 		topics:  map[Address]*topic{},
 		empty:   map[*topic]time.Time{},
 		peers:   map[string]Peer{},
@@ -126,10 +126,13 @@ var (
 func (s *sink) LinkUp(lost bool) {
 	s.ready.Store(true)
 	if lost && s.cfg.ResyncSpread > 0 {
-		select {
-		case s.lost <- struct{}{}:
-		default:
-		}
+		s.gap.note("", true)
+	}
+}
+
+func (s *sink) Gap(addr Address) {
+	if s.cfg.ResyncSpread > 0 {
+		s.gap.note(addr, false)
 	}
 }
 

@@ -47,14 +47,17 @@ type Broker interface {
 	Publish(addr Address, body []byte, done func(error))
 }
 
-// A Sink takes what a Broker receives. Its methods are called from one goroutine and do not block.
+// A Sink takes what a Broker receives. Its methods are called one at a time and do not block.
 type Sink interface {
 	// Message hands over body, which the sink may keep.
 	Message(addr Address, body []byte)
 	// Oversize tells that a message of size bytes came, which was too large to be kept.
 	Oversize(addr Address, size int64)
-	// LinkUp tells that all subscriptions stand. lost is true if messages may have been missed since they last stood.
+	// LinkUp tells that the link stands, and all subscriptions on it. lost is true if messages to any address may have been
+	// missed since it last stood.
 	LinkUp(lost bool)
+	// Gap tells that messages to addr may have been missed, while others were not. The subscription stands again.
+	Gap(addr Address)
 	// LinkDown tells that the link broke.
 	LinkDown(err error)
 }

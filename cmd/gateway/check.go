@@ -134,7 +134,7 @@ func (c *check) join(payload []byte) error {
 func (c *check) publish(ctx context.Context, cfg *config) error {
 	payload := fmt.Appendf(nil, `{"check":%q}`, rand.Text())
 	body := fmt.Appendf(nil, `{"event":%q,"payload":%s}`, checkEvent, payload)
-	redis := redisbroker.Config{URL: cfg.RedisURL, Prefix: cfg.RedisPrefix}
+	redis := redisbroker.Config{URL: cfg.RedisURL, Prefix: cfg.RedisPrefix, ShardedPubSub: bool(cfg.RedisSharded)}
 	listening, err := redisbroker.PublishOnce(ctx, redis, hub.TopicAddress(c.topic), body)
 	if err != nil {
 		return err

@@ -27,6 +27,7 @@ type settings struct {
 
 	SocketPath   string `env:"ROOST_SOCKET_PATH" envDefault:"/socket"`
 	RedisPrefix  string `env:"ROOST_REDIS_PREFIX" envDefault:"roost:"`
+	RedisSharded toggle `env:"ROOST_REDIS_SHARDED_PUBSUB" envDefault:"off"`
 	PodID        podID  `env:"ROOST_POD_ID"`
 	PodLease     lease  `env:"ROOST_POD_LEASE" envDefault:"15s"`
 	ResyncSpread spread `env:"ROOST_RESYNC_SPREAD" envDefault:"10s"`

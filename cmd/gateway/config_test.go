@@ -65,6 +65,7 @@ func TestConfigDefaults(t *testing.T) {
 		"breaker":      {cfg.WebhookBreaker.String(), "50%"},
 		"slow":         {cfg.WebhookBreakerSlow.String(), ""},
 		"retries":      {cfg.WebhookRetries.String(), "3"},
+		"sharded":      {cfg.RedisSharded.String(), "off"},
 		"events":       {cfg.WebhookEvents.String(), "join,push,leave"},
 		"headers":      {cfg.ConnectHeaders.String(), "user-agent"},
 	} {
@@ -93,6 +94,7 @@ func TestConfigErrors(t *testing.T) {
 		"rate":                    {"ROOST_CONNECT_RATE=20", `ROOST_CONNECT_RATE: "20" is not a rate such as 20/s, 300/m or 1000/h, nor off`},
 		"payload size":            {"ROOST_MAX_PAYLOAD_SIZE=off", `ROOST_MAX_PAYLOAD_SIZE: "off" is not a size`},
 		"size":                    {"ROOST_OUTBOX_LIMIT=1MB", `ROOST_OUTBOX_LIMIT: "1MB" is not a size such as 64KiB, 1MiB or 65536`},
+		"sharded pub/sub":         {"ROOST_REDIS_SHARDED_PUBSUB=7", `ROOST_REDIS_SHARDED_PUBSUB: "7" is neither on nor off`},
 		"toggle":                  {"ROOST_COMPRESS=maybe", `ROOST_COMPRESS: "maybe" is neither on nor off`},
 		"pod id":                  {"ROOST_POD_ID=a.b", `ROOST_POD_ID: "a.b" may hold up to 100 letters, digits, _ and - only`},
 		"pod lease":               {"ROOST_POD_LEASE=2s", "ROOST_POD_LEASE: 2s is less than 3s"},

@@ -77,7 +77,8 @@ func (d *doctor) redis(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(ctx, doctorTime)
 	defer cancel()
 	found, err := redisbroker.Inspect(ctx, redisbroker.Config{
-		URL: d.cfg.RedisURL, PodID: string(newPodID(os.Hostname)), Prefix: d.cfg.RedisPrefix, Logger: discard,
+		URL: d.cfg.RedisURL, PodID: string(newPodID(os.Hostname)), Prefix: d.cfg.RedisPrefix,
+		ShardedPubSub: bool(d.cfg.RedisSharded), Logger: discard,
 	})
 	if found.Version != "" {
 		d.ok("redis", fmt.Sprintf("version %s, %s, answers in %v, pods with a lease: %d", found.Version, found.Mode, found.Answer.Round(10*time.Microsecond), len(found.Pods)))

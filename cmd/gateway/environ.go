@@ -20,7 +20,7 @@ var fromFiles = append([]string{"ROOST_WEBHOOK_URL"}, secrets...)
 
 // isLater matches settings that are promised for a later version. To ignore one would make people believe it works.
 var isLater = regexp.MustCompile(
-	`^ROOST_(JWT_\w+|API_TOKEN(_FILE)?|REDIS_SHARDED_PUBSUB)$`).MatchString
+	`^ROOST_(JWT_\w+|API_TOKEN(_FILE)?)$`).MatchString
 
 // isServiceName matches names that Kubernetes puts into every pod beside a Service whose name begins with "roost".
 var isServiceName = regexp.MustCompile(

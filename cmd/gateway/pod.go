@@ -46,6 +46,7 @@ func newPod(cfg *config, log *slog.Logger) (*pod, error) {
 		PodID:          string(cfg.PodID),
 		Prefix:         cfg.RedisPrefix,
 		MaxMessageSize: int(cfg.OutboxLimit), // nobody could be sent more
+		ShardedPubSub:  bool(cfg.RedisSharded),
 		Lease:          time.Duration(cfg.PodLease),
 		AdvertiseURL:   advertised(cfg.AdvertiseURL),
 		Logger:         log,
@@ -145,7 +146,7 @@ func (p *pod) health() []admin.Check {
 			if !p.hub.Ready() {
 				return errors.New("the link to Redis is down")
 			}
-			return nil
+			return p.broker.Proved()
 		}},
 	}
 }

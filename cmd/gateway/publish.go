@@ -34,7 +34,7 @@ func publish(ctx context.Context, environ, args []string, stdout io.Writer) erro
 	ctx, cancel := context.WithTimeout(ctx, doctorTime)
 	defer cancel()
 	subscribers, err := redisbroker.PublishOnce(ctx, redisbroker.Config{
-		URL: cfg.RedisURL, Prefix: cfg.RedisPrefix,
+		URL: cfg.RedisURL, Prefix: cfg.RedisPrefix, ShardedPubSub: bool(cfg.RedisSharded),
 	}, hub.TopicAddress(topic), body)
 	if err != nil {
 		return fmt.Errorf("publish: %w", err)

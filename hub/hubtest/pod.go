@@ -135,6 +135,7 @@ func (s *sink) Message(addr hub.Address, body []byte) {
 
 func (s *sink) Oversize(hub.Address, int64) {}
 func (s *sink) LinkDown(error)              {}
+func (s *sink) Gap(hub.Address)             {}
 
 func (s *sink) LinkUp(lost bool) {
 	if !lost {

@@ -33,6 +33,10 @@ type Config struct {
 	MaxMessageSize int
 	// StreamLength is about how many entries the stream of pushes keeps. Default: 100000
 	StreamLength int64
+	// ShardedPubSub publishes to topics and socket ids with SPUBLISH, and listens with SSUBSCRIBE: in a Cluster a message
+	// then stays on the servers of its slot, and a pod has a link to every master. Backends must publish likewise; messages
+	// for connections stay with PUBLISH. It needs Redis 7. Default: false
+	ShardedPubSub bool
 	// Lease is how long the other pods wait for a sign of life of this one before they take back what it entered. It counts
 	// in milliseconds. Default: 15 s
 	Lease time.Duration
@@ -75,6 +79,7 @@ type Broker struct {
 	client    *client
 	subs      *subscriptions
 	link      *link
+	shards    *shards // nil unless it is a cluster with sharded pub/sub
 	publisher *publisher
 	lease     *lease
 	roster    *roster
@@ -102,28 +107,43 @@ func Open(cfg Config) (*Broker, error) {
 	if err != nil {
 		return nil, err
 	}
-	m, err := newMetrics(cfg.Registerer)
+	b := &Broker{}
+	m, err := newMetrics(cfg.Registerer, b.age)
 	if err != nil {
 		return nil, fmt.Errorf("redisbroker: register metrics: %w", err)
 	}
 	quietRedis()
 	k := keys{prefix: cfg.Prefix, pod: cfg.PodID}
-	c := newClient(a)
-	subs := newSubscriptions(cfg.Prefix, m)
-	l := newLease(k, c, cfg.Lease, m, cfg.Logger)
-	r := newRoster(k, c, l, m, cfg.Logger)
-	l.lost = r.distrust
-	return &Broker{
-		client:    c,
-		subs:      subs,
-		link:      &link{keys: k, client: c, subs: subs, limit: cfg.MaxMessageSize, metrics: m, log: cfg.Logger, regained: r.distrust},
-		publisher: newPublisher(k, c, m),
-		lease:     l,
-		roster:    r,
-		sweeper:   newSweeper(k, c, m, cfg.Logger),
-		appender:  newAppender(k, c, cfg.StreamLength),
-		directory: newDirectory(k, c, cfg.AdvertiseURL, cfg.Logger),
-	}, nil
+	b.client = newClient(a, cfg.ShardedPubSub)
+	b.lease = newLease(k, b.client, cfg.Lease, m, cfg.Logger)
+	b.roster = newRoster(k, b.client, b.lease, m, cfg.Logger)
+	b.lease.lost = b.roster.distrust
+	b.addLinks(k, cfg, m)
+	b.publisher = newPublisher(k, b.client, m)
+	b.sweeper = newSweeper(k, b.client, m, cfg.Logger)
+	b.appender = newAppender(k, b.client, cfg.StreamLength)
+	b.directory = newDirectory(k, b.client, cfg.AdvertiseURL, cfg.Logger)
+	return b, nil
+}
+
+// addLinks makes the link, or what makes one to each master of a cluster.
+func (b *Broker) addLinks(k keys, cfg Config, m *metrics) {
+	shards := b.client.cluster != nil && b.client.sharded
+	home := newLane(b.client.sharded && !shards, false)
+	b.subs = newSubscriptions(cfg.Prefix, home, m)
+	if shards {
+		b.subs.home = nil
+	}
+	newLink := func(l *lane, node string) *link {
+		return &link{
+			keys: k, client: b.client, subs: b.subs, lane: l, node: node, pattern: l == home, probes: probeAddress(cfg.PodID),
+			limit: cfg.MaxMessageSize, metrics: m, log: cfg.Logger, lost: b.roster.distrust,
+		}
+	}
+	b.link = newLink(home, "")
+	if shards {
+		b.shards = newShards(b.client, b.subs, newLink)
+	}
 }
 
 // Run connects, keeps the link and hands what arrives to sink until ctx ends; then it writes what is queued, for 3 s at
@@ -139,7 +159,7 @@ func (b *Broker) Run(ctx context.Context, sink hub.Sink) error {
 	census, _ := sink.(hub.Census)
 
 	var parts sync.WaitGroup
-	parts.Go(func() { b.link.run(ctx, sink) })
+	parts.Go(func() { b.listen(ctx, sink) })
 	parts.Go(func() { b.directory.run(ctx) })
 	parts.Go(func() { b.publisher.queue.run(flush, b.publisher.send) })
 	parts.Go(func() { b.appender.queue.run(flush, b.appender.send) })
@@ -154,6 +174,18 @@ func (b *Broker) Run(ctx context.Context, sink hub.Sink) error {
 	parts.Wait()
 	b.subs.close()
 	return b.client.Close()
+}
+
+// listen hands what arrives over all links to sink until ctx ends.
+func (b *Broker) listen(ctx context.Context, sink hub.Sink) {
+	var links sync.WaitGroup
+	if b.shards != nil {
+		sink = &oneByOne{sink: sink}
+		links.Go(func() { b.shards.run(ctx, sink) })
+	}
+	b.subs.gap = sink.Gap
+	links.Go(func() { b.link.run(ctx, sink) })
+	links.Wait()
 }
 
 // live keeps the lease while the roster writes, and gives it back when nothing is left that it covers.
@@ -171,6 +203,18 @@ func (b *Broker) live(ctx context.Context, census hub.Census) {
 	if err != nil {
 		b.lease.log.Warn("the lease was not given back: another pod will sweep", "pod", b.lease.keys.pod, "err", err)
 	}
+}
+
+// Proved tells whether a message that this pod sent to itself came back through Redis not long ago.
+func (b *Broker) Proved() error { return b.link.seen.proved() }
+
+// age is how long ago the last message came over the link that has been without one for longest, in seconds.
+func (b *Broker) age() float64 {
+	oldest, _ := b.link.seen.age()
+	if b.shards != nil {
+		oldest = max(oldest, b.shards.age())
+	}
+	return oldest.Seconds()
 }
 
 // Subscribe implements [hub.Broker].

@@ -3,7 +3,9 @@ package redisbroker
 import (
 	"context"
 	"crypto/tls"
+	"fmt"
 	"net"
+	"sync"
 	"time"
 
 	"github.com/redis/go-redis/v9"
@@ -27,9 +29,10 @@ type client struct {
 	redis.UniversalClient
 	cluster *redis.ClusterClient // nil unless it is one
 	single  *redis.Client        // nil if it is a cluster
+	sharded bool                 // topics and socket ids are published with SPUBLISH, in their channel's slot
 }
 
-func newClient(a address) *client {
+func newClient(a address, sharded bool) *client {
 	var config *tls.Config
 	if a.tls {
 		config = &tls.Config{MinVersion: tls.VersionTLS12}
@@ -43,7 +46,7 @@ func newClient(a address) *client {
 			DialTimeout: dialTimeout, DialerRetries: 1, ReadTimeout: commandTimeout, WriteTimeout: commandTimeout,
 			ContextTimeoutEnabled: true, PipelinePoolSize: -1, ReadBufferSize: bufferSize, WriteBufferSize: bufferSize,
 		})
-		return &client{UniversalClient: c, cluster: c}
+		return &client{UniversalClient: c, cluster: c, sharded: sharded}
 	case sentinel:
 		c := redis.NewFailoverClient(&redis.FailoverOptions{
 			MasterName: a.master, SentinelAddrs: a.hosts, SentinelUsername: a.sentinelUsername, SentinelPassword: a.sentinelPassword,
@@ -52,7 +55,7 @@ func newClient(a address) *client {
 			DialTimeout: dialTimeout, DialerRetries: 1, ReadTimeout: commandTimeout, WriteTimeout: commandTimeout,
 			ContextTimeoutEnabled: true, PipelinePoolSize: -1, ReadBufferSize: bufferSize, WriteBufferSize: bufferSize,
 		})
-		return &client{UniversalClient: c, single: c}
+		return &client{UniversalClient: c, single: c, sharded: sharded}
 	default:
 		c := redis.NewClient(&redis.Options{
 			Addr: a.hosts[0], Username: a.username, Password: a.password, DB: a.db, TLSConfig: config,
@@ -60,17 +63,56 @@ func newClient(a address) *client {
 			DialTimeout: dialTimeout, DialerRetries: 1, ReadTimeout: commandTimeout, WriteTimeout: commandTimeout,
 			ContextTimeoutEnabled: true, PipelinePoolSize: -1, ReadBufferSize: bufferSize, WriteBufferSize: bufferSize,
 		})
-		return &client{UniversalClient: c, single: c}
+		return &client{UniversalClient: c, single: c, sharded: sharded}
 	}
 }
 
-// node returns a client of the one server that stands for key. In a cluster it is that of the key's slot, on every pod,
-// so that what is published to one channel takes one way and keeps its order.
+// node returns a client of the one server that stands for key. In a cluster it is the master of the key's slot, on every
+// pod, so that what is published to one channel takes one way and keeps its order.
 func (c *client) node(ctx context.Context, key string) (*redis.Client, error) {
 	if c.cluster == nil {
 		return c.single, nil
 	}
 	return c.cluster.MasterForKey(ctx, key)
+}
+
+// at returns a client of its own for the node at addr of the cluster. The caller closes it.
+func (c *client) at(ctx context.Context, addr string) (*redis.Client, error) {
+	like, err := c.cluster.MasterForKey(ctx, "")
+	if err != nil {
+		return nil, err
+	}
+	options := *like.Options()
+	options.Addr = addr
+	return redis.NewClient(&options), nil
+}
+
+// masters asks a cluster who its masters are.
+func (c *client) masters(ctx context.Context) (map[string]bool, error) {
+	ctx, cancel := context.WithTimeout(ctx, commandTimeout)
+	defer cancel()
+	var mu sync.Mutex
+	addrs := map[string]bool{}
+	err := c.cluster.ForEachMaster(ctx, func(_ context.Context, node *redis.Client) error {
+		mu.Lock()
+		defer mu.Unlock()
+		addrs[node.Options().Addr] = true
+		return nil
+	})
+	return addrs, err
+}
+
+// moved reads the error by which the node at from tells that a slot is at another one.
+func moved(err, from string) (slot uint16, at string, ok bool) {
+	var n int
+	if _, err := fmt.Sscanf(err, "MOVED %d %s", &n, &at); err != nil || n < 0 || n >= slots {
+		return 0, "", false
+	}
+	if host, port, err := net.SplitHostPort(at); err == nil && host == "" { // the same host
+		host, _, _ = net.SplitHostPort(from)
+		at = net.JoinHostPort(host, port)
+	}
+	return uint16(n), at, true
 }
 
 // suspect tells that a node did not answer. A cluster is asked anew who is who.
@@ -80,14 +122,17 @@ func (c *client) suspect(ctx context.Context) {
 	}
 }
 
-// dial opens a bare connection to the server that stands for key.
-func (c *client) dial(ctx context.Context, key string) (net.Conn, *redis.Options, error) {
+// dial opens a bare connection to the node at addr, or, if that is "", to the server that stands for key.
+func (c *client) dial(ctx context.Context, addr, key string) (net.Conn, *redis.Options, error) {
 	node, err := c.node(ctx, key)
 	if err != nil {
 		return nil, nil, err
 	}
 	options := node.Options()
-	conn, err := options.Dialer(ctx, options.Network, options.Addr)
+	if addr == "" {
+		addr = options.Addr
+	}
+	conn, err := options.Dialer(ctx, options.Network, addr)
 	if err != nil {
 		c.suspect(ctx)
 		return nil, nil, err

@@ -10,7 +10,9 @@
 //
 // # Loss
 // The link is restored for ever, and all that was subscribed stands again before the sink is told that it is up
-// (TestRedisRestart). A link that is open but silent is replaced (TestRedisStopped).
+// (TestRedisRestart). A link that is open but silent is replaced (TestRedisStopped, TestHalfOpen), and so is one to a server
+// that answers and that nobody publishes to any more (TestDeafLink). With sharded pub/sub in a cluster the loss of one link, or
+// the move of a slot, is a gap of the addresses concerned alone (TestShardedFailover, TestShardedSlotMoves).
 //
 // # Bounds
 // No call blocks. What waits for Redis is bounded by number and bytes (TestPublishQueueIsBounded); a message that is too

@@ -36,12 +36,13 @@ func Receive(r io.Reader, limit int, sink hub.Sink, addrs ...hub.Address) error 
 
 // Receiver returns what reads one reply from r.
 func Receiver(r io.Reader, limit int, sink hub.Sink, addrs ...hub.Address) (next func() error) {
-	subs := newSubscriptions("roost:", nil)
+	home := newLane(false, false)
+	subs := newSubscriptions("roost:", home, nil)
 	for _, addr := range addrs {
 		subs.subscribe(addr, nil)
 	}
-	receiver := receiver{reader: newReader(r), prefix: "roost:", limit: limit, subs: subs, sink: sink, up: func() {}}
-	return receiver.next
+	l := &link{keys: keys{prefix: "roost:", pod: "a"}, subs: subs, lane: home, probes: probeAddress("a"), limit: limit}
+	return (&receiver{reader: newReader(r), link: l, probe: newProbe(l), sink: sink, up: func() {}}).next
 }
 
 // RemoveBefore removes what fields of the index of pod name, from the sets and from the index, as a sweep does whose claim
@@ -51,3 +52,6 @@ func (b *Broker) RemoveBefore(ctx context.Context, till int64, pod string, field
 	_, fromIndex = b.sweeper.removeFields(ctx, till, pod, fields)
 	return fromSets, fromIndex
 }
+
+// SlotOf is the slot of a key or a shard channel.
+var SlotOf = slotOf

@@ -34,6 +34,9 @@ func Inspect(ctx context.Context, cfg Config) (Inspection, error) {
 	if err := b.inspectServer(ctx, &found); err != nil {
 		return found, err
 	}
+	if major, _, _ := strings.Cut(found.Version, "."); b.client.sharded && len(major) == 1 && major < "7" {
+		return found, fmt.Errorf("sharded pub/sub needs Redis 7, and this is %s", found.Version)
+	}
 	probe := hub.TopicAddress("roost:doctor:" + rand.Text())
 	if found.RoundTrip, err = b.roundTrip(ctx, probe); err != nil {
 		return found, fmt.Errorf("publish and subscribe: %w", err)
@@ -87,7 +90,7 @@ func (b *Broker) roundTrip(ctx context.Context, addr hub.Address) (time.Duration
 	ended := make(chan struct{})
 	go func() {
 		defer close(ended)
-		b.link.run(ctx, seen)
+		b.listen(ctx, seen)
 	}()
 	defer func() {
 		stop()
@@ -125,4 +128,5 @@ var _ hub.Sink = inspector(nil)
 func (i inspector) Message(hub.Address, []byte) { i <- struct{}{} }
 func (i inspector) Oversize(hub.Address, int64) {}
 func (i inspector) LinkUp(bool)                 {}
+func (i inspector) Gap(hub.Address)             {}
 func (i inspector) LinkDown(error)              {}

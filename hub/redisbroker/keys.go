@@ -1,6 +1,7 @@
 package redisbroker
 
 import (
+	"strconv"
 	"strings"
 
 	"roost/hub"
@@ -18,6 +19,34 @@ func (k keys) channel(addr hub.Address) string { return k.prefix + string(addr) 
 // conns is the pattern of the publish channels of this pod's connections.
 func (k keys) conns() string {
 	return globEscaper.Replace(k.channel(hub.ConnAddress(k.pod+"."))) + "*"
+}
+
+// probe is the publish channel of this pod's messages to itself, the nth of many. Connection ids have no dash behind the dot.
+// Numbered ones are spread over the slots of a cluster.
+func (k keys) probe(n int) string {
+	name := k.channel(probeAddress(k.pod))
+	if n > 0 {
+		name += "." + strconv.Itoa(n)
+	}
+	return name
+}
+
+// probeAddress is how the addresses of a pod's messages to itself begin.
+func probeAddress(pod string) hub.Address { return hub.ConnAddress(pod + ".-probe") }
+
+// order is a key in the slot whose master carries what is published to addr. A topic's messages go the way of its keys, so
+// that they keep one order with what a script publishes that changes these.
+func (k keys) order(addr hub.Address) string {
+	if topic, found := strings.CutPrefix(string(addr), string(hub.TopicAddress(""))); found {
+		return k.members(topic)
+	}
+	return k.channel(addr)
+}
+
+// isSharded tells whether addr is published with SPUBLISH where anything is. Connections share a pattern, which shards
+// do not have.
+func isSharded(addr hub.Address) bool {
+	return !strings.HasPrefix(string(addr), string(hub.ConnAddress("")))
 }
 
 // members is the set of the connections that joined topic.

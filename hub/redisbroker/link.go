@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"net"
 	"strconv"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -20,7 +21,7 @@ const (
 	firstRetry = 50 * time.Millisecond
 	lastRetry  = 2 * time.Second
 
-	pingInterval  = time.Second
+	pingInterval  = 800 * time.Millisecond
 	quietPings    = 4 // so many pings without a byte coming back mean that nobody is there
 	writeTimeout  = 4 * time.Second
 	handshakeTime = 3 * time.Second
@@ -28,53 +29,67 @@ const (
 
 var errQuiet = errors.New("redis: no answer")
 
-// link is the connection over which this pod is subscribed.
+// link is a connection over which this pod is subscribed.
 type link struct {
 	keys    keys
 	client  *client
 	subs    *subscriptions
-	limit   int // bytes of a body
+	lane    *lane
+	node    string // the one server it goes to, "" for any
+	pattern bool   // it brings the messages for this pod's connections
+	limit   int    // bytes of a body
 	metrics *metrics
 	log     *slog.Logger
+	seen    seen
 
-	regained func() // called when the link stands again after it was lost
-	everUp   bool
-	up       bool
+	probes hub.Address // how the addresses of the probes begin
+	lost   func()      // called when the link stands again after it was lost
+	everUp bool
+	up     bool
 }
 
-// run keeps the link until ctx ends.
+// run keeps the link until ctx ends. Only the link that brings the messages for connections says that it is up.
 func (l *link) run(ctx context.Context, sink hub.Sink) {
 	retry := backoff.NewExponentialBackOff()
 	retry.InitialInterval, retry.MaxInterval = firstRetry, lastRetry
 	outage := outage{log: l.log, what: "redis link"}
+	if l.node != "" {
+		outage.what += " to " + l.node
+	}
 	up := func() {
 		retry.Reset()
 		outage.end()
-		l.metrics.linkUp(l.everUp)
-		sink.LinkUp(l.everUp)
+		l.metrics.linkUp(l.lane.partial, l.everUp)
+		l.seen.begin()
+		if l.pattern {
+			sink.LinkUp(l.everUp)
+		}
 		if l.everUp {
-			l.regained()
+			l.lost()
 		}
 		l.up, l.everUp = true, true
 	}
 	for attempt := 0; ctx.Err() == nil; attempt++ {
 		err := l.once(ctx, attempt, sink, up)
-		l.subs.linkEnds().call()
-		if ctx.Err() != nil {
-			break
-		}
+		l.subs.linkEnds(l.lane).call()
 		if l.up {
 			l.up = false
-			l.metrics.linkDown()
-			sink.LinkDown(err)
+			l.metrics.linkDown(l.lane.partial)
+			l.seen.end()
+			if l.pattern && ctx.Err() == nil {
+				sink.LinkDown(err)
+			}
+		}
+		if ctx.Err() != nil {
+			return
 		}
 		outage.note(err)
+		l.client.suspect(ctx)
 		select {
 		case <-ctx.Done():
 		case <-time.After(retry.NextBackOff()):
 		}
 	}
-	l.metrics.linkDown()
 }
 
 // once makes a connection and uses it until it breaks or ctx ends.
@@ -89,16 +104,17 @@ func (l *link) once(ctx context.Context, attempt int, sink hub.Sink, up func()) 
 	stop := context.AfterFunc(ctx, func() { conn.Close() })
 	defer stop()
 
-	l.subs.linkStarts()
-	written := make(chan struct{})
-	go func() {
-		defer close(written)
-		w := writer{conn: watched, keys: l.keys, subs: l.subs}
+	p := newProbe(l)
+	l.subs.linkStarts(l.lane)
+	var others sync.WaitGroup
+	others.Go(func() {
+		w := writer{conn: watched, keys: l.keys, subs: l.subs, lane: l.lane, pattern: l.pattern, probe: p, seen: &l.seen}
 		cancel(w.run(ctx))
-	}()
-	r := receiver{reader: newReader(watched), prefix: l.keys.prefix, limit: l.limit, subs: l.subs, sink: sink, metrics: l.metrics, up: up}
+	})
+	others.Go(func() { p.run(ctx) })
+	r := receiver{reader: newReader(watched), link: l, probe: p, sink: sink, up: up}
 	cancel(r.run())
-	<-written
+	others.Wait()
 	conn.Close()
 	return context.Cause(ctx)
 }
@@ -108,7 +124,7 @@ func (l *link) connect(ctx context.Context, attempt int) (net.Conn, error) {
 	ctx, cancel := context.WithTimeout(ctx, handshakeTime)
 	defer cancel()
 	// The attempt spreads pods over the nodes of a cluster, and leads away from one that is gone.
-	conn, options, err := l.client.dial(ctx, l.keys.pod+strconv.Itoa(attempt))
+	conn, options, err := l.client.dial(ctx, l.node, l.keys.pod+strconv.Itoa(attempt))
 	if err != nil {
 		return nil, fmt.Errorf("connect: %w", err)
 	}

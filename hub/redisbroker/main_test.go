@@ -14,15 +14,17 @@ import (
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 func TestBroker(t *testing.T) {
-	redistest.Each(t, contract)
-	t.Run("cluster", func(t *testing.T) { contract(t, redistest.Cluster(t)) })
-	t.Run("sentinel", func(t *testing.T) { contract(t, redistest.Sentinel(t)) })
+	redistest.Each(t, func(t *testing.T, s *redistest.Server) { contract(t, s, false) })
+	t.Run("cluster", func(t *testing.T) { contract(t, redistest.Cluster(t), false) })
+	t.Run("sentinel", func(t *testing.T) { contract(t, redistest.Sentinel(t), false) })
+	t.Run("sharded", func(t *testing.T) { contract(t, redistest.Start(t), true) })
+	t.Run("sharded cluster", func(t *testing.T) { contract(t, redistest.Cluster(t), true) })
 }
 
 // contract runs hubtest on s.
-func contract(t *testing.T, s *redistest.Server) {
+func contract(t *testing.T, s *redistest.Server, sharded bool) {
 	hubtest.TestBroker(t, func(t *testing.T, podID string) hubtest.Pod {
-		b := open(t, redisbroker.Config{URL: s.URL, PodID: podID})
+		b := open(t, redisbroker.Config{URL: s.URL, PodID: podID, ShardedPubSub: sharded})
 		return hubtest.Pod{Broker: b, Roster: b, Members: func(topic string) []string { return members(t, s, topic) }}
 	})
 }

@@ -2,6 +2,7 @@ package redisbroker
 
 import (
 	"errors"
+	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 )
@@ -10,9 +11,11 @@ import (
 type metrics struct {
 	reconnects    prometheus.Counter
 	up            prometheus.Gauge
+	shardsUp      prometheus.Gauge
 	publishes     *prometheus.CounterVec
 	received      prometheus.Counter
 	oversize      prometheus.Counter
+	probes        prometheus.Histogram
 	subscriptions prometheus.Gauge
 	rosterWrites  *prometheus.CounterVec
 	renewals      *prometheus.CounterVec
@@ -30,7 +33,7 @@ const (
 )
 
 // newMetrics registers with reg, or returns nil without one.
-func newMetrics(reg prometheus.Registerer) (*metrics, error) {
+func newMetrics(reg prometheus.Registerer, age func() float64) (*metrics, error) {
 	if reg == nil {
 		return nil, nil
 	}
@@ -39,12 +42,17 @@ func newMetrics(reg prometheus.Registerer) (*metrics, error) {
 			Name: "roost_redis_reconnects_total", Help: "How often the subscription link was restored."}),
 		up: prometheus.NewGauge(prometheus.GaugeOpts{
 			Name: "roost_redis_link_up", Help: "Whether the subscription link stands, 0 or 1."}),
+		shardsUp: prometheus.NewGauge(prometheus.GaugeOpts{
+			Name: "roost_redis_shard_links_up", Help: "How many links to masters of a cluster stand, with sharded pub/sub."}),
 		publishes: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "roost_redis_publishes_total", Help: "Messages this pod published, by result."}, []string{"result"}),
 		received: prometheus.NewCounter(prometheus.CounterOpts{
 			Name: "roost_redis_received_total", Help: "Messages that came over the subscription link."}),
 		oversize: prometheus.NewCounter(prometheus.CounterOpts{
 			Name: "roost_redis_oversize_total", Help: "Messages that came and were thrown away because of their size."}),
+		probes: prometheus.NewHistogram(prometheus.HistogramOpts{
+			Name: "roost_redis_probe_seconds", Help: "How long a message of this pod to itself took through Redis; one a second and link.",
+			Buckets: []float64{.0005, .001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5}}),
 		subscriptions: prometheus.NewGauge(prometheus.GaugeOpts{
 			Name: "roost_redis_subscriptions", Help: "Channels this pod is, or wants to be, subscribed to."}),
 		rosterWrites: prometheus.NewCounterVec(prometheus.CounterOpts{
@@ -56,27 +64,44 @@ func newMetrics(reg prometheus.Registerer) (*metrics, error) {
 		sweptMembers: prometheus.NewCounter(prometheus.CounterOpts{
 			Name: "roost_swept_members_total", Help: "Members of dead pods that this pod took back."}),
 	}
-	var errs []error
-	for _, c := range []prometheus.Collector{m.reconnects, m.up, m.publishes, m.received, m.oversize, m.subscriptions, m.rosterWrites,
+	oldest := prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+		Name: "roost_redis_last_message_age_seconds",
+		Help: "Seconds since the last message, probes included, came over the link that has been without one for longest."}, age)
+	errs := []error{reg.Register(oldest)}
+	for _, c := range []prometheus.Collector{m.reconnects, m.up, m.shardsUp, m.publishes, m.received, m.oversize, m.probes, m.subscriptions, m.rosterWrites,
 		m.renewals, m.sweeps, m.sweptMembers} {
 		errs = append(errs, reg.Register(c))
 	}
 	return m, errors.Join(errs...)
 }
 
-func (m *metrics) linkUp(again bool) {
+// linkUp counts a link that stands, maybe again, of one shard or of all.
+func (m *metrics) linkUp(shard, again bool) {
 	if m == nil {
 		return
 	}
-	m.up.Set(1)
+	m.gauge(shard).Inc()
 	if again {
 		m.reconnects.Inc()
 	}
 }
 
-func (m *metrics) linkDown() {
+func (m *metrics) linkDown(shard bool) {
 	if m != nil {
-		m.up.Set(0)
+		m.gauge(shard).Dec()
+	}
+}
+
+func (m *metrics) gauge(shard bool) prometheus.Gauge {
+	if shard {
+		return m.shardsUp
+	}
+	return m.up
+}
+
+func (m *metrics) probed(took time.Duration) {
+	if m != nil {
+		m.probes.Observe(took.Seconds())
 	}
 }
 

@@ -7,7 +7,8 @@ import (
 )
 
 // PublishOnce connects, publishes one message and hangs up, without becoming a pod. It returns how many subscribers the
-// server had for it; in a Cluster the other servers may have more. Of cfg, only URL and Prefix matter. It waits for Redis
+// server had for it; in a Cluster the other servers may have more. Of cfg, only URL, Prefix and
+// ShardedPubSub matter. It waits for Redis
 // until ctx ends or a command times out.
 func PublishOnce(ctx context.Context, cfg Config, addr hub.Address, body []byte) (subscribers int64, err error) {
 	cfg.PodID = "none" // the keys of a pod are not used
@@ -19,12 +20,12 @@ func PublishOnce(ctx context.Context, cfg Config, addr hub.Address, body []byte)
 		return 0, err
 	}
 	quietRedis()
-	c := newClient(a)
+	c := newClient(a, cfg.ShardedPubSub)
 	defer c.Close()
-	channel := keys{prefix: cfg.Prefix}.channel(addr)
-	node, err := c.node(ctx, channel)
+	k := keys{prefix: cfg.Prefix}
+	node, err := c.node(ctx, c.way(k, addr))
 	if err != nil {
 		return 0, err
 	}
-	return node.Publish(ctx, channel, body).Result()
+	return c.publish(ctx, node, k.channel(addr), isSharded(addr), body).Result()
 }

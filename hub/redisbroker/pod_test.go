@@ -22,6 +22,7 @@ type pod struct {
 	oversize []int64
 	ups      []bool // the arguments of LinkUp
 	downs    int
+	gaps     []hub.Address
 	members  map[hub.Member]bool
 }
 
@@ -74,6 +75,12 @@ func (p *pod) LinkUp(lost bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.ups = append(p.ups, lost)
+}
+
+func (p *pod) Gap(addr hub.Address) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.gaps = append(p.gaps, addr)
 }
 
 func (p *pod) LinkDown(error) {

@@ -1,20 +1,20 @@
 package redisbroker
 
 import (
+	"errors"
 	"fmt"
+	"strings"
 
 	"roost/hub"
 )
 
 // receiver reads what the link brings and hands it on. It waits for nothing but the socket.
 type receiver struct {
-	reader  *reader
-	prefix  string
-	limit   int // bytes of a body
-	subs    *subscriptions
-	sink    hub.Sink
-	metrics *metrics
-	up      func() // called when the first subscriptions stand
+	reader *reader
+	link   *link
+	probe  *probe
+	sink   hub.Sink
+	up     func() // called when the first subscriptions stand
 }
 
 // run reads until the connection ends or brings what nobody understands.
@@ -30,33 +30,64 @@ func (r *receiver) run() error {
 func (r *receiver) next() error {
 	n, err := r.reader.length('*')
 	if err != nil {
-		return err
+		return r.refused(err)
 	}
 	word, err := r.reader.name()
 	if err != nil {
 		return err
 	}
 	switch {
-	case n == 3 && string(word) == "message":
+	case n == 3 && (string(word) == "message" || string(word) == "smessage"):
 		return r.message()
 	case n == 4 && string(word) == "pmessage":
 		return r.patternMessage()
-	case n == 3 && (string(word) == "subscribe" || string(word) == "unsubscribe"):
-		return r.acknowledgement()
+	case n == 3 && (string(word) == "subscribe" || string(word) == "ssubscribe"):
+		return r.acknowledgement(true)
+	case n == 3 && (string(word) == "unsubscribe" || string(word) == "sunsubscribe"):
+		return r.acknowledgement(false)
 	case n == 3 && string(word) == "psubscribe":
 		if _, err := r.reader.name(); err != nil {
 			return err
 		}
 		return r.count()
 	case n == 2 && string(word) == "pong":
-		token, err := r.reader.name()
-		if err == nil && string(token) == upToken {
-			r.up()
-		}
-		return err
+		return r.pong()
 	default:
 		return fmt.Errorf("%w: reply %.20q", errProtocol, word)
 	}
+}
+
+// refused looks at what is no reply: only that a slot has gone elsewhere is no reason to give up the link.
+func (r *receiver) refused(err error) error {
+	var refused serverError
+	if !errors.As(err, &refused) || !r.link.lane.partial {
+		return err
+	}
+	slot, at, ok := moved(string(refused), r.link.node)
+	if !ok {
+		return err
+	}
+	r.left(slot, at)
+	return nil
+}
+
+// left notes that a slot is not to be had over this link any more.
+func (r *receiver) left(slot uint16, at string) {
+	r.probe.left(slot)
+	r.link.subs.left(r.link.lane, slot, at)
+}
+
+func (r *receiver) pong() error {
+	token, err := r.reader.name()
+	if err != nil {
+		return err
+	}
+	if string(token) != upToken {
+		return r.probe.pong(token)
+	}
+	r.up()
+	r.probe.start()
+	return nil
 }
 
 func (r *receiver) message() error {
@@ -64,11 +95,14 @@ func (r *receiver) message() error {
 	if err != nil {
 		return err
 	}
-	var addr hub.Address
-	known := false
-	if channel, ok := r.local(name); ok {
-		addr, known = r.subs.lookup(channel)
+	channel, ok := r.local(name)
+	if !ok {
+		return r.body("", false)
 	}
+	if r.isProbe(channel) {
+		return r.probed()
+	}
+	addr, known := r.link.subs.lookup(r.link.lane, channel)
 	return r.body(addr, known)
 }
 
@@ -82,15 +116,44 @@ func (r *receiver) patternMessage() error {
 		return err
 	}
 	channel, known := r.local(name)
+	if known && r.isProbe(channel) {
+		return r.probed()
+	}
 	return r.body(hub.Address(channel), known)
+}
+
+// maxProbe is more than a probe has, in bytes.
+const maxProbe = 256
+
+// probed reads a message of this pod to itself.
+func (r *receiver) probed() error {
+	n, err := r.reader.length('$')
+	if err != nil {
+		return err
+	}
+	if n > maxProbe {
+		return r.reader.skip(n)
+	}
+	body, err := r.reader.body(n)
+	if err != nil {
+		return err
+	}
+	r.link.seen.messages.Add(1)
+	r.probe.came(body)
+	return nil
+}
+
+// isProbe tells whether a channel is that of this pod's messages to itself.
+func (r *receiver) isProbe(channel []byte) bool {
+	return strings.HasPrefix(string(channel), string(r.link.probes))
 }
 
 // local cuts the prefix of the installation off.
 func (r *receiver) local(channel []byte) ([]byte, bool) {
-	if len(channel) < len(r.prefix) || string(channel[:len(r.prefix)]) != r.prefix {
+	if len(channel) < len(r.link.keys.prefix) || string(channel[:len(r.link.keys.prefix)]) != r.link.keys.prefix {
 		return nil, false
 	}
-	return channel[len(r.prefix):], true
+	return channel[len(r.link.keys.prefix):], true
 }
 
 func (r *receiver) body(addr hub.Address, known bool) error {
@@ -98,11 +161,12 @@ func (r *receiver) body(addr hub.Address, known bool) error {
 	if err != nil {
 		return err
 	}
-	if !known || n > r.limit {
+	l := r.link
+	if !known || n > l.limit {
 		if err := r.reader.skip(n); err != nil || !known {
 			return err
 		}
-		r.metrics.oversized()
+		l.metrics.oversized()
 		r.sink.Oversize(addr, int64(n))
 		return nil
 	}
@@ -110,19 +174,23 @@ func (r *receiver) body(addr hub.Address, known bool) error {
 	if err != nil {
 		return err
 	}
-	r.metrics.receivedOne()
+	l.seen.messages.Add(1)
+	l.metrics.receivedOne()
 	r.sink.Message(addr, body)
 	return nil
 }
 
-func (r *receiver) acknowledgement() error {
+func (r *receiver) acknowledgement(subscribed bool) error {
 	name, err := r.reader.name()
 	if err != nil {
 		return err
 	}
 	var calls callbacks
 	if channel, ok := r.local(name); ok {
-		calls = r.subs.acknowledged(channel)
+		if !subscribed && r.link.lane.partial && r.isProbe(channel) {
+			r.probe.left(slotOf(string(name)))
+		}
+		calls = r.link.subs.acknowledged(r.link.lane, channel, subscribed)
 	}
 	if err := r.count(); err != nil {
 		return err

@@ -27,6 +27,7 @@ func (r *received) Message(addr hub.Address, body []byte) {
 }
 func (r *received) Oversize(_ hub.Address, size int64) { r.oversize = append(r.oversize, size) }
 func (r *received) LinkUp(bool)                        {}
+func (r *received) Gap(hub.Address)                    {}
 func (r *received) LinkDown(error)                     {}
 
 func TestReceive(t *testing.T) {

@@ -1,10 +1,10 @@
 package redisbroker
 
 import (
+	"cmp"
 	"context"
+	"slices"
 	"time"
-
-	"roost/hub"
 )
 
 // Sizes of what the writer sends.
@@ -22,17 +22,24 @@ const upToken = "up"
 
 // writer tells Redis what to subscribe, and asks now and then whether it is still there.
 type writer struct {
-	conn *watchedConn
-	keys keys
-	subs *subscriptions
+	conn    *watchedConn
+	keys    keys
+	subs    *subscriptions
+	lane    *lane
+	pattern bool
+	probe   *probe
+	seen    *seen
 
 	buf                    []byte
-	subscribe, unsubscribe []hub.Address
+	subscribe, unsubscribe []*subscription
 }
 
 // run writes until ctx ends or the connection is of no use any more.
 func (w *writer) run(ctx context.Context) error {
-	w.buf = appendWords(w.buf, "PSUBSCRIBE", w.keys.conns())
+	if w.pattern {
+		w.buf = appendWords(w.buf, "PSUBSCRIBE", w.keys.conns())
+	}
+	w.aim(ctx)
 	if err := w.changes(); err != nil {
 		return err
 	}
@@ -48,7 +55,7 @@ func (w *writer) run(ctx context.Context) error {
 		select {
 		case <-ctx.Done():
 			return nil
-		case <-w.subs.wake:
+		case <-w.lane.wake:
 			if err := w.changes(); err != nil {
 				return err
 			}
@@ -62,7 +69,9 @@ func (w *writer) run(ctx context.Context) error {
 			} else if quiet++; quiet >= quietPings {
 				return errQuiet
 			}
-			w.buf = appendWords(w.buf, "PING", "")
+			w.seen.look()
+			w.aim(ctx)
+			w.buf = appendWords(w.buf, "PING", w.probe.ping())
 			if err := w.flush(0); err != nil {
 				return err
 			}
@@ -70,29 +79,47 @@ func (w *writer) run(ctx context.Context) error {
 	}
 }
 
+// aim subscribes the channel of the probes, if that is a new one.
+func (w *writer) aim(ctx context.Context) {
+	if channel, found := w.probe.choose(ctx); found {
+		w.buf = appendWords(w.buf, "SSUBSCRIBE", channel)
+	}
+}
+
 // changes writes all that Redis has to be told, as few commands as possible.
 func (w *writer) changes() error {
 	var calls callbacks
-	w.subscribe, w.unsubscribe, calls = w.subs.take(w.subscribe[:0], w.unsubscribe[:0])
+	w.subscribe, w.unsubscribe, calls = w.subs.take(w.lane, w.subscribe[:0], w.unsubscribe[:0])
 	defer calls.call()
-	if err := w.commands("UNSUBSCRIBE", w.unsubscribe); err != nil {
+	subscribe, unsubscribe := "SUBSCRIBE", "UNSUBSCRIBE"
+	if w.lane.sharded {
+		subscribe, unsubscribe = "SSUBSCRIBE", "SUNSUBSCRIBE"
+	}
+	if err := w.commands(unsubscribe, w.unsubscribe); err != nil {
 		return err
 	}
-	if err := w.commands("SUBSCRIBE", w.subscribe); err != nil {
+	if err := w.commands(subscribe, w.subscribe); err != nil {
 		return err
 	}
 	w.subscribe, w.unsubscribe = smaller(w.subscribe), smaller(w.unsubscribe)
 	return nil
 }
 
-func (w *writer) commands(name string, addrs []hub.Address) error {
-	for len(addrs) > 0 {
-		n := min(len(addrs), channelsPerCommand)
-		w.buf = appendArg(appendCommand(w.buf, n+1), "", name)
-		for _, addr := range addrs[:n] {
-			w.buf = appendArg(w.buf, w.keys.prefix, string(addr))
+// commands writes commands for all of list. In a cluster a command of shards may name channels of one slot only.
+func (w *writer) commands(name string, list []*subscription) error {
+	if w.lane.partial {
+		slices.SortFunc(list, func(a, b *subscription) int { return cmp.Compare(a.slot, b.slot) })
+	}
+	for len(list) > 0 {
+		n := 1
+		for n < min(len(list), channelsPerCommand) && list[n].slot == list[0].slot {
+			n++
 		}
-		addrs = addrs[n:]
+		w.buf = appendArg(appendCommand(w.buf, n+1), "", name)
+		for _, s := range list[:n] {
+			w.buf = appendArg(w.buf, w.keys.prefix, string(s.addr))
+		}
+		list = list[n:]
 		if err := w.flush(bytesPerWrite); err != nil {
 			return err
 		}
@@ -115,11 +142,11 @@ func (w *writer) flush(least int) error {
 	return err
 }
 
-// smaller keeps a slice for the next time, unless it is large, and none of its strings.
-func smaller(addrs []hub.Address) []hub.Address {
-	if cap(addrs) > 8*channelsPerCommand {
+// smaller keeps a slice for the next time, unless it is large, and nothing that was in it.
+func smaller(list []*subscription) []*subscription {
+	if cap(list) > 8*channelsPerCommand {
 		return nil
 	}
-	clear(addrs)
-	return addrs[:0]
+	clear(list)
+	return list[:0]
 }

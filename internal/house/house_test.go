@@ -34,6 +34,7 @@ var behind = map[string][]string{
 	"github.com/hashicorp/golang-lru/v2":  {"roost/gateway"},
 	"github.com/alicebob/miniredis/v2":    {"roost/cmd/gateway", "roost/internal/redistest"},
 	"go.opentelemetry.io/otel":            {"roost/gateway", "roost/auth/webhook", "roost/cmd/gateway"},
+	"github.com/Shopify/toxiproxy/v2":     {"roost/internal/redistest"},
 	"github.com/prometheus/client_golang": {"roost/gateway", "roost/hub", "roost/hub/redisbroker", "roost/auth/webhook", "roost/admin", "roost/cmd/gateway"},
 }
 
