@@ -24,6 +24,7 @@ require (
 	go.uber.org/goleak v1.3.0
 	golang.org/x/sync v0.24.0
 	google.golang.org/protobuf v1.36.12
+	golang.org/x/time v0.15.0
 	pgregory.net/rapid v1.3.0
 )
 

@@ -139,6 +139,7 @@ type LeaveNotice struct {
 	Client  *Client
 	Topic   string
 	JoinRef phoenix.Ref
+	Number  uint32 // of the join among all of its connection, from 1
 	Assigns json.RawMessage
 	Reason  Reason
 }

@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"sync/atomic"
 
+	"golang.org/x/time/rate"
+
 	"roost/auth"
 )
 
@@ -16,10 +18,14 @@ type Client struct {
 	main    *endpoint
 	metrics *metrics
 	notices notices
+	pace    *rate.Limiter // of notices
 	running atomic.Bool
 }
 
-var _ auth.Backend = (*Client)(nil)
+var (
+	_ auth.Backend  = (*Client)(nil)
+	_ auth.Recorder = (*Client)(nil)
+)
 
 // mainName is the name of the backend at Config.URL.
 const mainName = "default"
@@ -34,13 +40,14 @@ func New(config Config) (*Client, error) {
 	if err := errors.Join(badURL, badEvents, badSecrets); err != nil {
 		return nil, fmt.Errorf("webhook: %w", err)
 	}
-	if c.metrics, badMetrics = newMetrics(config.Registerer); badMetrics != nil {
+	if c.metrics, badMetrics = newMetrics(config.Registerer, c.notices.lag); badMetrics != nil {
 		return nil, fmt.Errorf("webhook: %w", badMetrics)
 	}
 	if c.main, badMetrics = newEndpoint(mainName, address, secrets, &c.config, c.metrics); badMetrics != nil {
 		return nil, fmt.Errorf("webhook: %w", badMetrics)
 	}
 	c.notices.init(c.config, c.metrics)
+	c.pace = rate.NewLimiter(rate.Limit(c.config.NoticeRate), max(1, c.config.NoticeRate/10))
 	return c, nil
 }
 
@@ -66,18 +73,4 @@ func (c *Client) Push(ctx context.Context, r *auth.PushRequest) (*auth.Answer, e
 		return nil, errors.New("webhook: push is not among the events")
 	}
 	return ask(ctx, c.main, push, func() []byte { return pushRequest(r) }, decodePush)
-}
-
-// Leave implements [auth.Backend]. It does not block; [Client.Run] sends the notice.
-func (c *Client) Leave(n *auth.LeaveNotice) {
-	if c.on[leave] {
-		c.notices.put(n.Client.Connection, newNotice(leave, leaveRequest(n)))
-	}
-}
-
-// Disconnect implements [auth.Backend]. It does not block; [Client.Run] sends the notice.
-func (c *Client) Disconnect(n *auth.DisconnectNotice) {
-	if c.on[disconnect] {
-		c.notices.put(n.Client.Connection, newNotice(disconnect, disconnectRequest(n)))
-	}
 }

@@ -1,6 +1,7 @@
 package webhook
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -25,9 +26,14 @@ type Config struct {
 	Retries       int           // how often a connect or join whose connection failed is sent again; negative: never. Default: 3
 	Breaker       BreakerConfig // Default: opens when half of 20 or more calls in 10s fail or are slow
 
-	NoticeLimit  int           // bytes of notices that wait to be sent; more are dropped. Default: 64 MiB
-	NoticeMaxAge time.Duration // a notice that fails when it is older is given up. Default: 15m
+	NoticeLimit  int           // bytes of notices in memory; more are dropped, or not accepted if they were offered. Default: 64 MiB
+	NoticeMaxAge time.Duration // a notice that fails when it is older is given up. Default: 24h
+	NoticeRate   int           // notices in a second, tries included. Default: 500
 	FlushTimeout time.Duration // how long Run goes on sending notices after its context ended. Default: 5s
+
+	// Settle is called when Run is about to end: it blocks until no more notices will be offered, or its context ends.
+	// Default: none will be.
+	Settle func(context.Context)
 
 	Transport  http.RoundTripper     // Default: one of its own, which keeps MaxInFlight connections
 	Tracer     trace.Tracer          // where spans go. Default: nowhere
@@ -47,7 +53,8 @@ func (c Config) withDefaults() Config {
 	}
 	c.Breaker = c.Breaker.withDefaults()
 	set(&c.NoticeLimit, 64<<20)
-	set(&c.NoticeMaxAge, 15*time.Minute)
+	set(&c.NoticeMaxAge, 24*time.Hour)
+	set(&c.NoticeRate, 500)
 	set(&c.FlushTimeout, 5*time.Second)
 	if c.Transport == nil {
 		c.Transport = c.newTransport()

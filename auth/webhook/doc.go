@@ -22,9 +22,12 @@
 // sent (TestBadAnswers). An answer is read only as far as Config.MaxAnswerSize (TestHugeAnswer).
 //
 // # Notices
-// Leaves and disconnects wait in memory and are sent until the backend takes them or they are too old, with the same id and
-// body (TestNoticeRetry), in order per connection (TestNoticeOrder). One connection's trouble does not hold up another's
+// Leaves and disconnects are sent until the backend takes them or they are too old, with the same id and body (TestNoticeRetry),
+// in order per connection (TestNoticeOrder), and no faster than Config.NoticeRate (TestNoticeRate). One connection's trouble does not hold up another's
 // (TestNoticeTroubleStaysLocal), and all notices together never use more than a part of the calls in flight
-// (TestNoticesLeaveRoom). A pod that stops sends what it can in Config.FlushTimeout (TestFlush). A pod that crashes loses
-// what waited: notices do not yet survive a crash.
+// (TestNoticesLeaveRoom). A pod that stops sends what it can in Config.FlushTimeout (TestFlush).
+//
+// What is handed over with [Client.Leave] waits in memory, and a pod that crashes loses it. What is recorded, kept elsewhere and
+// offered survives: the id of an end is the same whoever tells it (TestNoticeID), what there is no room for is not accepted
+// (TestOffer), and what has been taken need not be kept (TestOffer).
 package webhook

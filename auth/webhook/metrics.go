@@ -21,7 +21,8 @@ type metrics struct {
 }
 
 // newMetrics registers the metrics with r, and returns nil if r is nil.
-func newMetrics(r prometheus.Registerer) (*metrics, error) {
+// lag tells the age of the oldest notice, in seconds.
+func newMetrics(r prometheus.Registerer, lag func() float64) (*metrics, error) {
 	if r == nil {
 		return nil, nil
 	}
@@ -48,13 +49,16 @@ func newMetrics(r prometheus.Registerer) (*metrics, error) {
 		opened: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "roost_webhook_breaker_opened_total", Help: "How often the breaker of a backend opened.",
 		}, []string{"backend"}),
-		pending: gauge("roost_webhook_notices_pending", "Notices of leaves and disconnects that the backend has not taken yet."),
+		pending: gauge("roost_webhook_notices_pending", "Notices of leaves and disconnects in memory that the backend has not taken yet."),
 		dropped: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "roost_webhook_notices_dropped_total", Help: "Notices that the backend will never get, by why.",
 		}, []string{"reason"}),
 	}
+	age := prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+		Name: "roost_webhook_notice_lag_seconds", Help: "Age of the oldest notice that the backend has not taken yet.",
+	}, lag)
 	var errs []error
-	for _, c := range []prometheus.Collector{m.calls, m.seconds, m.inFlight, m.queued, m.retries, m.opened, m.pending, m.dropped} {
+	for _, c := range []prometheus.Collector{m.calls, m.seconds, m.inFlight, m.queued, m.retries, m.opened, m.pending, m.dropped, age} {
 		errs = append(errs, r.Register(c))
 	}
 	return m, errors.Join(errs...)

@@ -2,10 +2,13 @@ package webhook
 
 import (
 	"log/slog"
+	"slices"
 	"sync"
 	"time"
 
 	"github.com/cenkalti/backoff/v5"
+
+	"roost/auth"
 )
 
 // Why notices are dropped, as the metric notices_dropped_total says it.
@@ -13,6 +16,7 @@ const (
 	droppedOverflow = "overflow" // more than Config.NoticeLimit waited
 	droppedExpired  = "expired"  // it failed and was older than Config.NoticeMaxAge
 	droppedStopped  = "stopped"  // the pod stopped first
+	droppedUnwanted = "unwanted" // it was kept when Config.Events named it, or it is none
 )
 
 // noticeOverhead is about what a notice costs beside its body, in bytes.
@@ -23,17 +27,34 @@ const dropLogInterval = 10 * time.Second
 
 // notice is one leave or disconnect that the backend has not taken yet.
 type notice struct {
-	event event
-	id    string
-	body  []byte
-	born  time.Time
+	event      event
+	id         string
+	connection string
+	data       string
+	reason     auth.Reason
+	at         time.Time
+	taken      []func() // of those who keep it until the backend has taken it; nil if only this queue has it
 }
 
-func newNotice(e event, body []byte) *notice {
-	return &notice{event: e, id: newID(), body: body, born: time.Now()}
+// newNotice returns the notice that record and reason make, or nil if record is none.
+func newNotice(record string, reason auth.Reason, at time.Time) *notice {
+	id, e, connection, data, ok := parseRecord(record)
+	if !ok {
+		return nil
+	}
+	return &notice{event: e, id: id, connection: connection, data: data, reason: reason, at: at}
 }
 
-func (n *notice) size() int { return len(n.body) + noticeOverhead }
+func (n *notice) body() []byte { return noticeBody(n.event, n.data, n.reason, n.at) }
+
+func (n *notice) size() int { return len(n.data) + noticeOverhead }
+
+// release tells those who keep the notice that they need not any more.
+func (n *notice) release() {
+	for _, taken := range n.taken {
+		taken()
+	}
+}
 
 // line holds the notices of one connection, in order. It is in one place at a time: among the ready ones, with the lane that
 // sends its first notice, or waiting for its timer after that failed.
@@ -51,15 +72,15 @@ type notices struct {
 	metrics *metrics
 	log     *slog.Logger
 
-	mu       sync.Mutex
-	changed  *sync.Cond // ready, count, flushing or stopped
-	lines    map[string]*line
-	ready    []*line
-	count    int
-	bytes    int
-	flushing bool // nothing waits for its timer only to be lost
-	stopped  bool // nothing is sent any more
-	closed   bool // nothing is taken any more
+	mu      sync.Mutex
+	changed *sync.Cond // ready, count, ending or stopped
+	lines   map[string]*line
+	ready   []*line
+	count   int
+	bytes   int
+	ending  bool // nothing comes any more
+	stopped bool // nothing is sent any more
+	closed  bool // nothing is taken any more
 
 	unlogged int // dropped since the last log line
 	logged   time.Time
@@ -72,24 +93,55 @@ func (q *notices) init(config Config, m *metrics) {
 }
 
 // put takes a notice, or drops it if too many wait.
-func (q *notices) put(connection string, n *notice) {
+func (q *notices) put(n *notice) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	switch {
 	case q.closed:
 		q.drop(droppedStopped, 1)
-		return
 	case q.bytes+n.size() > q.limit:
 		q.drop(droppedOverflow, 1)
-		return
+	default:
+		q.add(n)
 	}
+}
+
+// offer takes a notice that is kept elsewhere, unless too many wait. One that waits already is not sent twice.
+func (q *notices) offer(n *notice) bool {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if q.closed {
+		return false
+	}
+	if l := q.lines[n.connection]; l != nil {
+		if i := slices.IndexFunc(l.queue, func(o *notice) bool { return o.id == n.id }); i >= 0 {
+			l.queue[i].taken = append(l.queue[i].taken, n.taken...)
+			return true
+		}
+	}
+	if q.count > 0 && q.bytes+n.size() > q.limit {
+		return false
+	}
+	q.add(n)
+	return true
+}
+
+// refuse counts a notice that the backend does not want.
+func (q *notices) refuse() {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.drop(droppedUnwanted, 1)
+}
+
+// add puts a notice behind those of its connection.
+func (q *notices) add(n *notice) {
 	q.count++
 	q.bytes += n.size()
 	q.metrics.addPending(1)
-	l := q.lines[connection]
+	l := q.lines[n.connection]
 	if l == nil {
-		l = &line{connection: connection}
-		q.lines[connection] = l
+		l = &line{connection: n.connection}
+		q.lines[n.connection] = l
 		q.push(l)
 	}
 	l.queue = append(l.queue, n)
@@ -100,7 +152,7 @@ func (q *notices) next() (*line, *notice) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	for len(q.ready) == 0 || q.stopped {
-		if q.stopped || q.flushing && q.count == 0 {
+		if q.stopped || q.ending && q.count == 0 {
 			return nil, nil
 		}
 		q.changed.Wait()
@@ -119,7 +171,7 @@ func (q *notices) settle(l *line, n *notice, err error) {
 	case err == nil:
 	case q.stopped:
 		return // close counts it
-	case time.Since(n.born) > q.maxAge:
+	case time.Since(n.at) > q.maxAge:
 		q.drop(droppedExpired, 1)
 	default:
 		q.park(l)
@@ -131,6 +183,7 @@ func (q *notices) settle(l *line, n *notice, err error) {
 	q.count--
 	q.bytes -= n.size()
 	q.metrics.addPending(-1)
+	n.release()
 	if len(l.queue) > 0 {
 		q.push(l)
 		return
@@ -170,11 +223,18 @@ func (q *notices) park(l *line) {
 	l.timer = timer
 }
 
-// flush makes all ready that is parked. From now on next ends when nothing is left.
+// flush makes all ready that is parked.
 func (q *notices) flush() {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	q.flushing = true
+	q.unpark(q.push)
+}
+
+// end makes next end when nothing is left.
+func (q *notices) end() {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.ending = true
 	q.unpark(q.push)
 	q.changed.Broadcast()
 }
@@ -187,15 +247,23 @@ func (q *notices) stop() {
 	q.changed.Broadcast()
 }
 
-// close drops what is left and all that comes.
+// close drops all that comes, and what is left unless it is kept elsewhere.
 func (q *notices) close() {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	q.closed = true
 	q.unpark(func(*line) {})
 	q.metrics.addPending(-float64(q.count))
+	lost := 0
+	for _, l := range q.lines {
+		for _, n := range l.queue {
+			if n.taken == nil {
+				lost++
+			}
+		}
+	}
 	q.logged = time.Time{} // the last word is always logged
-	q.drop(droppedStopped, q.count)
+	q.drop(droppedStopped, lost)
 	q.lines, q.ready, q.count, q.bytes = nil, nil, 0, 0
 }
 
@@ -208,6 +276,19 @@ func (q *notices) unpark(then func(*line)) {
 			then(l)
 		}
 	}
+}
+
+// lag is the age of the oldest notice, in seconds.
+func (q *notices) lag() float64 {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	oldest := time.Now()
+	for _, l := range q.lines {
+		if n := l.queue[0]; n.at.Before(oldest) {
+			oldest = n.at
+		}
+	}
+	return time.Since(oldest).Seconds()
 }
 
 // drop counts n lost notices, and logs them unless it did so just now.

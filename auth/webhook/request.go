@@ -15,15 +15,36 @@ type envelope []byte
 
 // newEnvelope begins the request for e. An empty assigns is {}. size is about what the caller will add.
 func newEnvelope(e event, c *auth.Client, assigns []byte, size int) envelope {
-	size += 512 + len(c.Params) + len(c.Headers) + len(assigns)
+	b := newHead(types[e], time.Now(), size+dataSize(c, assigns))
+	b.client(c)
+	if c.AuthToken == nil {
+		b = append(b, `,"auth_token":null`...)
+	} else {
+		b.text("auth_token", *c.AuthToken)
+	}
+	b.object("assigns", assigns)
+	return b
+}
+
+// dataSize is about what client and assigns add, in bytes.
+func dataSize(c *auth.Client, assigns []byte) int {
+	return 512 + len(c.Params) + len(c.Headers) + len(assigns)
+}
+
+// newHead is what stands before the value of data.
+func newHead(kind string, at time.Time, size int) envelope {
 	b := append(make(envelope, 0, size), `{"type":"`...)
-	b = append(b, types[e]...)
+	b = append(b, kind...)
 	b = append(b, `","timestamp":"`...)
-	b = time.Now().UTC().AppendFormat(b, "2006-01-02T15:04:05.000Z")
-	b = append(b, `","data":{"connection":`...)
-	b = appendText(b, c.Connection)
+	b = at.UTC().AppendFormat(b, "2006-01-02T15:04:05.000Z")
+	return append(b, `","data":`...)
+}
+
+// client begins data.
+func (b *envelope) client(c *auth.Client) {
+	*b = appendText(append(*b, `{"connection":`...), c.Connection)
 	if c.ID == "" {
-		b = append(b, `,"id":null`...)
+		*b = append(*b, `,"id":null`...)
 	} else {
 		b.text("id", c.ID)
 	}
@@ -32,13 +53,6 @@ func newEnvelope(e event, c *auth.Client, assigns []byte, size int) envelope {
 	b.text("remote_ip", c.RemoteIP)
 	b.object("params", c.Params)
 	b.object("headers", c.Headers)
-	if c.AuthToken == nil {
-		b = append(b, `,"auth_token":null`...)
-	} else {
-		b.text("auth_token", *c.AuthToken)
-	}
-	b.object("assigns", assigns)
-	return b
 }
 
 func connectRequest(c *auth.Client) []byte {
@@ -61,20 +75,6 @@ func pushRequest(r *auth.PushRequest) []byte {
 	b.raw("ref", r.Ref.JSON())
 	b.text("event", r.Event)
 	b.payload(r.Payload, r.Binary)
-	return b.bytes()
-}
-
-func leaveRequest(n *auth.LeaveNotice) []byte {
-	b := newEnvelope(leave, n.Client, n.Assigns, 0)
-	b.text("topic", n.Topic)
-	b.raw("join_ref", n.JoinRef.JSON())
-	b.text("reason", string(n.Reason))
-	return b.bytes()
-}
-
-func disconnectRequest(n *auth.DisconnectNotice) []byte {
-	b := newEnvelope(disconnect, n.Client, n.Client.Assigns, 0)
-	b.text("reason", string(n.Reason))
 	return b.bytes()
 }
 

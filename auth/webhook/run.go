@@ -13,7 +13,7 @@ const maxLanes = 16
 
 // Run sends notices until ctx ends, and then, for at most Config.FlushTimeout, those that still wait. It blocks, and leaves
 // nothing behind: no goroutine, no idle connection. Run it once, and end it after all that uses c has ended; notices that
-// come later are dropped and counted.
+// come later are dropped and counted, or not accepted if they were offered.
 func (c *Client) Run(ctx context.Context) error {
 	if c.running.Swap(true) {
 		return errors.New("webhook: Run was called before")
@@ -24,7 +24,10 @@ func (c *Client) Run(ctx context.Context) error {
 	for range max(1, min(maxLanes, c.config.MaxInFlight/2)) {
 		lanes.Go(func() error {
 			for l, n := c.notices.next(); l != nil; l, n = c.notices.next() {
-				err := c.main.call(sending, n.event, n.id, n.body, func([]byte) error { return nil })
+				err := c.pace.Wait(sending)
+				if err == nil {
+					err = c.main.call(sending, n.event, n.id, n.body(), func([]byte) error { return nil })
+				}
 				c.notices.settle(l, n, err)
 			}
 			return nil
@@ -37,6 +40,10 @@ func (c *Client) Run(ctx context.Context) error {
 	})
 	defer flush.Stop()
 	c.notices.flush()
+	if c.config.Settle != nil {
+		c.config.Settle(sending)
+	}
+	c.notices.end()
 	err := lanes.Wait()
 	c.notices.close()
 	c.main.closeIdle()
