@@ -42,6 +42,8 @@ type Hub struct {
 	ready   atomic.Bool
 	gap     gap // what messages may have been missed for
 
+	returned chan struct{} // told when other pods had taken this one for dead
+
 	mu     sync.RWMutex
 	topics map[Address]*topic
 	empty  map[*topic]time.Time // topics without members, and since when
@@ -76,14 +78,15 @@ func New(cfg Config) *Hub {
 		cfg.Logger = slog.Default()
 	}
 	h := &Hub{
-		cfg:     cfg,
-		seed:    maphash.MakeSeed(),
-		gap:     gap{wake: make(chan struct{}, 1)},
-		topics:  map[Address]*topic{},
-		empty:   map[*topic]time.Time{},
-		peers:   map[string]Peer{},
-		ids:     map[string]*identity{},
-		waiters: map[uint64]*waiter{},
+		cfg:      cfg,
+		seed:     maphash.MakeSeed(),
+		gap:      gap{wake: make(chan struct{}, 1)},
+		returned: make(chan struct{}, 1),
+		topics:   map[Address]*topic{},
+		empty:    map[*topic]time.Time{},
+		peers:    map[string]Peer{},
+		ids:      map[string]*identity{},
+		waiters:  map[uint64]*waiter{},
 	}
 	h.metrics = newMetrics(cfg.Registerer, h)
 	for range cfg.Workers {
@@ -106,6 +109,7 @@ func (h *Hub) Run(ctx context.Context) error {
 	}
 	g.Go(func() error { h.linger(ctx); return nil })
 	g.Go(func() error { h.resync(ctx); return nil })
+	g.Go(func() error { h.comeBack(ctx); return nil })
 	g.Go(func() error { return h.cfg.Broker.Run(ctx, (*sink)(h)) })
 	err := g.Wait()
 	h.ready.Store(false)
@@ -121,6 +125,8 @@ type sink Hub
 var (
 	_ Sink   = (*sink)(nil)
 	_ Census = (*sink)(nil)
+
+	_ Returner = (*sink)(nil)
 )
 
 func (s *sink) LinkUp(lost bool) {

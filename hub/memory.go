@@ -158,10 +158,12 @@ func (p *MemoryPod) Publish(addr Address, body []byte, done func(error)) {
 // Add implements [Roster].
 func (p *MemoryPod) Add(m Member, done func(error)) {
 	p.memory.mu.Lock()
-	if p.memory.members[m.Topic] == nil {
-		p.memory.members[m.Topic] = map[string]struct{}{}
+	if !m.Bare && !m.Unlisted {
+		if p.memory.members[m.Topic] == nil {
+			p.memory.members[m.Topic] = map[string]struct{}{}
+		}
+		p.memory.members[m.Topic][m.Connection] = struct{}{}
 	}
-	p.memory.members[m.Topic][m.Connection] = struct{}{}
 	p.memory.mu.Unlock()
 	done(nil)
 }

@@ -3,6 +3,7 @@ package hub
 import (
 	"context"
 	"crypto/rand"
+	"time"
 )
 
 // Address names one publish channel, without the prefix of the installation: "topic:<topic>", "id:<socket id>" or
@@ -62,11 +63,23 @@ type Sink interface {
 	LinkDown(err error)
 }
 
-// Member is one entry of the roster.
+// Member is one entry of the roster: a member, or a connection whose end the backend wants to know.
 type Member struct {
 	Topic      string
 	Connection string
 	JoinRef    string // JSON
+	Bare       bool   // it is a connection, and Topic is empty
+	Unlisted   bool   // it is in no membership set; so is every Bare one
+	Notice     Notice // what the backend is told of its end
+}
+
+// Notice is what a backend is told of the end of a member or a connection.
+type Notice struct {
+	// Record is what there is to tell but for the reason, or "" if nobody is to be told. It begins with the id of the notice and
+	// a space; the rest is known to who wrote it.
+	Record string
+	Reason string    // "" if it has not ended, or nobody knows
+	At     time.Time // of the end
 }
 
 // A Roster keeps the membership sets that backends read. Entries are written in the order of the calls.
@@ -74,8 +87,22 @@ type Roster interface {
 	// Add enters m. It does not block. done is called once: with nil when everyone can see m, or with an error.
 	Add(m Member, done func(error))
 	// Remove takes m back. It does not block. done, unless it is nil, is called once: with nil when nobody sees m any more,
-	// or with an error; then the Remove is made good when Redis is back. It may be called for what was never added.
+	// or with an error; then the Remove is made good when Redis is back. It may be called for what was never added. If m has
+	// a notice, the backend is told, whatever becomes of this pod.
 	Remove(m Member, done func(error))
+}
+
+// A Courier takes notices to the backend.
+type Courier interface {
+	// Offer hands over a notice. It does not block. It returns false if there is no room. taken is called once, maybe
+	// before Offer returns, when the notice need not be kept any more; it does not block.
+	Offer(record, reason string, at time.Time, taken func()) bool
+}
+
+// A Returner is a Sink that wants to know when the other pods had taken this one for dead and told the backend so.
+type Returner interface {
+	// Returned does not block.
+	Returned()
 }
 
 // A Census is a Sink that can name all members that should be in the roster: those for which Add was called, or is about

@@ -64,7 +64,7 @@ func (t *topic) confirm(b Broker) *confirmation {
 // shardSize is how many members of a topic one worker carries before another takes the next ones.
 const shardSize = 1024
 
-// Join makes sub a member's place: it blocks until the topic is subscribed and, if roster is set, the member is in the
+// Join makes sub a member's place: it blocks until the topic is subscribed and, if roster is set, the entry is in the
 // roster, or until ctx ends. Deliver may be called before Join returns. Every Join, failed or not, is ended by one Leave.
 func (h *Hub) Join(ctx context.Context, sub *Subscription, l Listener, m Member, roster bool) error {
 	t := h.hold(m.Topic)
@@ -116,6 +116,12 @@ func (h *Hub) Leave(sub *Subscription, m Member, done func(error)) {
 	}
 	h.release(sub.topic, sub.shard)
 }
+
+// Note writes m's entry in the roster anew, because its record is another now. It does not block.
+func (h *Hub) Note(m Member) { h.cfg.Roster.Add(m, func(error) {}) }
+
+// Tell takes back the entry of m, which is not a member, if there is one, and tells the backend of its end. It does not block.
+func (h *Hub) Tell(m Member) { h.cfg.Roster.Remove(m, nil) }
 
 // hold returns the topic called name, with one reference more.
 func (h *Hub) hold(name string) *topic {

@@ -40,6 +40,8 @@ type Config struct {
 	// Lease is how long the other pods wait for a sign of life of this one before they take back what it entered. It counts
 	// in milliseconds. Default: 15 s
 	Lease time.Duration
+	// NoticeMaxAge is how long a notice is kept that the courier has no room for. Default: 24 h
+	NoticeMaxAge time.Duration
 	// AdvertiseURL is the base URL of this pod's client port as other pods reach it. Default: none, they do not.
 	AdvertiseURL string
 
@@ -53,8 +55,8 @@ func (c Config) withDefaults() (Config, error) {
 		return c, errors.New("redisbroker: Config.PodID is missing")
 	case strings.ContainsFunc(c.PodID, func(r rune) bool { return r <= ' ' || r == 0x7f }):
 		return c, fmt.Errorf("redisbroker: pod id %q has spaces or control characters", c.PodID)
-	case c.MaxMessageSize < 0 || c.StreamLength < 0 || c.Lease < 0:
-		return c, errors.New("redisbroker: MaxMessageSize, StreamLength and Lease must not be negative")
+	case c.MaxMessageSize < 0 || c.StreamLength < 0 || c.Lease < 0 || c.NoticeMaxAge < 0:
+		return c, errors.New("redisbroker: MaxMessageSize, StreamLength, Lease and NoticeMaxAge must not be negative")
 	}
 	if c.Prefix == "" {
 		c.Prefix = "roost:"
@@ -67,6 +69,9 @@ func (c Config) withDefaults() (Config, error) {
 	}
 	if c.Lease == 0 {
 		c.Lease = defaultLease
+	}
+	if c.NoticeMaxAge == 0 {
+		c.NoticeMaxAge = 24 * time.Hour
 	}
 	if c.Logger == nil {
 		c.Logger = slog.Default()
@@ -82,6 +87,7 @@ type Broker struct {
 	shards    *shards // nil unless it is a cluster with sharded pub/sub
 	publisher *publisher
 	lease     *lease
+	outbox    *outbox
 	roster    *roster
 	sweeper   *sweeper
 	appender  *appender
@@ -116,11 +122,12 @@ func Open(cfg Config) (*Broker, error) {
 	k := keys{prefix: cfg.Prefix, pod: cfg.PodID}
 	b.client = newClient(a, cfg.ShardedPubSub)
 	b.lease = newLease(k, b.client, cfg.Lease, m, cfg.Logger)
-	b.roster = newRoster(k, b.client, b.lease, m, cfg.Logger)
+	b.outbox = newOutbox(k, b.client, cfg.NoticeMaxAge, m, cfg.Logger)
+	b.roster = newRoster(k, b.client, b.lease, b.outbox, m, cfg.Logger)
 	b.lease.lost = b.roster.distrust
 	b.addLinks(k, cfg, m)
 	b.publisher = newPublisher(k, b.client, m)
-	b.sweeper = newSweeper(k, b.client, m, cfg.Logger)
+	b.sweeper = newSweeper(k, b.client, b.lease, b.outbox, m, cfg.Logger)
 	b.appender = newAppender(k, b.client, cfg.StreamLength)
 	b.directory = newDirectory(k, b.client, cfg.AdvertiseURL, cfg.Logger)
 	return b, nil
@@ -156,7 +163,8 @@ func (b *Broker) Run(ctx context.Context, sink hub.Sink) error {
 	}
 	flush, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	defer cancel()
-	census, _ := sink.(hub.Census)
+	b.roster.census, _ = sink.(hub.Census)
+	b.roster.returner, _ = sink.(hub.Returner)
 
 	var parts sync.WaitGroup
 	parts.Go(func() { b.listen(ctx, sink) })
@@ -164,7 +172,8 @@ func (b *Broker) Run(ctx context.Context, sink hub.Sink) error {
 	parts.Go(func() { b.publisher.queue.run(flush, b.publisher.send) })
 	parts.Go(func() { b.appender.queue.run(flush, b.appender.send) })
 	parts.Go(func() { b.sweeper.run(ctx, b.lease.dead) })
-	parts.Go(func() { b.live(flush, census) })
+	parts.Go(func() { b.outbox.run(ctx) })
+	parts.Go(func() { b.live(flush) })
 
 	<-ctx.Done()
 	defer time.AfterFunc(flushTimeout, cancel).Stop()
@@ -186,23 +195,6 @@ func (b *Broker) listen(ctx context.Context, sink hub.Sink) {
 	b.subs.gap = sink.Gap
 	links.Go(func() { b.link.run(ctx, sink) })
 	links.Wait()
-}
-
-// live keeps the lease while the roster writes, and gives it back when nothing is left that it covers.
-func (b *Broker) live(ctx context.Context, census hub.Census) {
-	beating, stop := context.WithCancel(ctx)
-	var beats sync.WaitGroup
-	beats.Go(func() { b.lease.run(beating) })
-	b.roster.run(ctx, census)
-	err := b.roster.takeBack(ctx, nil)
-	stop()
-	beats.Wait()
-	if err == nil {
-		err = b.lease.release(ctx)
-	}
-	if err != nil {
-		b.lease.log.Warn("the lease was not given back: another pod will sweep", "pod", b.lease.keys.pod, "err", err)
-	}
 }
 
 // Proved tells whether a message that this pod sent to itself came back through Redis not long ago.

@@ -26,4 +26,8 @@
 // A pod holds a lease before it enters anything. When the lease has run out, one of the other pods takes back what it
 // entered (TestSweep), goes on where a sweeper died (TestSweepIsResumed), and never removes what a pod that came back entered
 // again (TestSweepLosesItsClaim, TestPodComesBackDuringItsSweep). A clean end leaves nothing to sweep (TestCleanEnd).
+//
+// # Notices
+// What the backend is to be told of an end is in the index until it is in the pod's stream, and there until the courier has got rid
+// of it, in order (TestNoticeIsKept). Who sweeps a pod takes its stream over and makes notices of its index (TestSweepTells).
 package redisbroker

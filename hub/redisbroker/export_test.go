@@ -48,7 +48,11 @@ func Receiver(r io.Reader, limit int, sink hub.Sink, addrs ...hub.Address) (next
 // RemoveBefore removes what fields of the index of pod name, from the sets and from the index, as a sweep does whose claim
 // ends at till, in ms by Redis's clock. It tells how each ended.
 func (b *Broker) RemoveBefore(ctx context.Context, till int64, pod string, fields ...string) (fromSets, fromIndex error) {
-	fromSets = b.sweeper.removeMembers(ctx, till, fields)
+	var entries []hub.Member
+	for _, f := range fields {
+		entries = append(entries, parseEntry(f, ""))
+	}
+	fromSets = b.sweeper.removeMembers(ctx, till, entries)
 	_, fromIndex = b.sweeper.removeFields(ctx, till, pod, fields)
 	return fromSets, fromIndex
 }

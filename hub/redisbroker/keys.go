@@ -64,16 +64,55 @@ func (k keys) pods() string { return k.prefix + "pods" }
 // claim says who sweeps pod, and until when.
 func (k keys) claim(pod string) string { return k.prefix + "pod:" + pod + ":sweep" }
 
+// notices is the stream of what the backend is yet to be told by pod.
+func (k keys) notices(pod string) string { return k.prefix + "pod:" + pod + ":notices" }
+
+// told is there if the backend was told that what pod entered is gone.
+func (k keys) told(pod string) string { return k.prefix + "pod:" + pod + ":told" }
+
 // pushes is the stream of what clients push.
 func (k keys) pushes() string { return k.prefix + "pushes" }
 
-// indexField names a member in the index of its pod. Connection ids have no space, topics may.
-func indexField(m hub.Member) string { return m.Connection + " " + m.Topic }
+// indexField names an entry in the index of its pod. Connection ids have no space, topics may.
+func indexField(m hub.Member) string {
+	if m.Bare {
+		return m.Connection
+	}
+	return m.Connection + " " + m.Topic
+}
 
-// parseIndexField is the way back from [indexField].
-func parseIndexField(field string) (hub.Member, bool) {
-	connection, topic, ok := strings.Cut(field, " ")
-	return hub.Member{Connection: connection, Topic: topic}, ok
+// recordMark tells a record in the index from a join ref, which is JSON.
+const recordMark = "notice "
+
+// indexValue is what stands at an entry in the index.
+func indexValue(m hub.Member) string {
+	if m.Notice.Record == "" {
+		return m.JoinRef
+	}
+	return recordMark + m.Notice.Record
+}
+
+// parseEntry is the way back from [indexField] and [indexValue]. Of a member with a record the join ref is not known.
+func parseEntry(field, value string) hub.Member {
+	var m hub.Member
+	var found bool
+	m.Connection, m.Topic, found = strings.Cut(field, " ")
+	m.Bare = !found
+	if record, found := strings.CutPrefix(value, recordMark); found {
+		m.Notice.Record = record
+	} else {
+		m.JoinRef = value
+	}
+	return m
+}
+
+// listed tells whether m is in a membership set.
+func listed(m hub.Member) bool { return !m.Bare && !m.Unlisted }
+
+// noticeID is the id of a notice, which its record begins with.
+func noticeID(record string) string {
+	id, _, _ := strings.Cut(record, " ")
+	return id
 }
 
 var globEscaper = strings.NewReplacer(`\`, `\\`, `*`, `\*`, `?`, `\?`, `[`, `\[`, `]`, `\]`)

@@ -6,6 +6,8 @@ import (
 	"log/slog"
 	"sync"
 	"time"
+
+	"github.com/redis/go-redis/v9"
 )
 
 // Times of a lease.
@@ -130,6 +132,22 @@ func (l *lease) take(ctx context.Context) error {
 		case <-time.After(claimPoll):
 		}
 	}
+}
+
+// cover makes sure that what is about to be written can be swept, should this pod have been swept itself just now.
+func (l *lease) cover(ctx context.Context) error {
+	till, _ := l.held()
+	n, err := l.client.ZAddNX(ctx, l.keys.pods(), redis.Z{Score: float64(till), Member: l.keys.pod}).Result()
+	if n > 0 {
+		l.lost()
+	}
+	return err
+}
+
+// expire ends the lease at once, because there is something left that another pod is to sweep.
+func (l *lease) expire(ctx context.Context) error {
+	l.end()
+	return l.client.ZAddXX(ctx, l.keys.pods(), redis.Z{Score: 1, Member: l.keys.pod}).Err()
 }
 
 // release gives the lease back, once there is nothing left to sweep.

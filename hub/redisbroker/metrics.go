@@ -21,6 +21,9 @@ type metrics struct {
 	renewals      *prometheus.CounterVec
 	sweeps        *prometheus.CounterVec
 	sweptMembers  prometheus.Counter
+	notices       prometheus.Gauge
+	noticesTaken  prometheus.Counter
+	noticesLost   *prometheus.CounterVec
 }
 
 // Values of the label "result".
@@ -63,13 +66,19 @@ func newMetrics(reg prometheus.Registerer, age func() float64) (*metrics, error)
 			Name: "roost_sweeps_total", Help: "Sweeps of dead pods by this pod, by result."}, []string{"result"}),
 		sweptMembers: prometheus.NewCounter(prometheus.CounterOpts{
 			Name: "roost_swept_members_total", Help: "Members of dead pods that this pod took back."}),
+		notices: prometheus.NewGauge(prometheus.GaugeOpts{
+			Name: "roost_notices_kept", Help: "Notices in Redis that this pod is to send; as of a minute ago, at most."}),
+		noticesTaken: prometheus.NewCounter(prometheus.CounterOpts{
+			Name: "roost_notices_taken_over_total", Help: "Notices that this pod took over from dead pods, or made of what they left."}),
+		noticesLost: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "roost_notices_lost_total", Help: "Notices that were given up, by why."}, []string{"reason"}),
 	}
 	oldest := prometheus.NewGaugeFunc(prometheus.GaugeOpts{
 		Name: "roost_redis_last_message_age_seconds",
 		Help: "Seconds since the last message, probes included, came over the link that has been without one for longest."}, age)
 	errs := []error{reg.Register(oldest)}
 	for _, c := range []prometheus.Collector{m.reconnects, m.up, m.shardsUp, m.publishes, m.received, m.oversize, m.probes, m.subscriptions, m.rosterWrites,
-		m.renewals, m.sweeps, m.sweptMembers} {
+		m.renewals, m.sweeps, m.sweptMembers, m.notices, m.noticesTaken, m.noticesLost} {
 		errs = append(errs, reg.Register(c))
 	}
 	return m, errors.Join(errs...)
@@ -146,6 +155,27 @@ func (m *metrics) swept(result string, members int) {
 	if m != nil {
 		m.sweeps.WithLabelValues(result).Inc()
 		m.sweptMembers.Add(float64(members))
+	}
+}
+
+// kept tells how many notices are in the stream.
+func (m *metrics) kept(n int64) {
+	if m != nil {
+		m.notices.Set(float64(n))
+	}
+}
+
+// adopted counts notices that were another pod's.
+func (m *metrics) adopted(n int) {
+	if m != nil {
+		m.noticesTaken.Add(float64(n))
+	}
+}
+
+// lost counts notices that were given up.
+func (m *metrics) lost(reason string, n int) {
+	if m != nil {
+		m.noticesLost.WithLabelValues(reason).Add(float64(n))
 	}
 }
 

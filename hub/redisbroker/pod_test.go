@@ -4,6 +4,7 @@ import (
 	"context"
 	"maps"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -24,9 +25,15 @@ type pod struct {
 	downs    int
 	gaps     []hub.Address
 	members  map[hub.Member]bool
+	returned atomic.Int64
 }
 
-var _ hub.Census = (*pod)(nil)
+var (
+	_ hub.Census   = (*pod)(nil)
+	_ hub.Returner = (*pod)(nil)
+)
+
+func (p *pod) Returned() { p.returned.Add(1) }
 
 // run runs b until the test ends.
 func run(t testing.TB, b *redisbroker.Broker) *pod {

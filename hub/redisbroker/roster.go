@@ -4,6 +4,7 @@ import (
 	"context"
 	"log/slog"
 	"slices"
+	"sync/atomic"
 	"time"
 
 	"github.com/cenkalti/backoff/v5"
@@ -11,8 +12,11 @@ import (
 	"roost/hub"
 )
 
-// maxRosterEntries bounds what waits to be written. Removes that find no room are made good like those that fail.
-const maxRosterEntries = 500_000
+// Bounds of what waits to be written. Removes that find no room are made good like those that fail.
+const (
+	maxRosterEntries = 500_000
+	maxRosterSize    = 128 << 20 // bytes of names and records
+)
 
 // lastRosterRetry is how long joins wait at most for the next try while Redis is away.
 const lastRosterRetry = 500 * time.Millisecond
@@ -24,14 +28,17 @@ type roster struct {
 	keys    keys
 	client  *client
 	lease   *lease
+	outbox  *outbox
 	queue   *batcher[entry]
+	waiting atomic.Int64  // entries in the queue and in the batch
 	lost    chan struct{} // tells that Redis may hold anything
 	metrics *metrics
 	log     *slog.Logger
 
-	census hub.Census // nil if there is nobody to ask what should be there
-	stale  bool
-	batch  []entry
+	census   hub.Census   // nil if there is nobody to ask what should be there
+	returner hub.Returner // nil if nobody wants to know
+	stale    bool
+	batch    []entry
 }
 
 // entry is a call of Add or Remove.
@@ -41,25 +48,38 @@ type entry struct {
 	remove bool
 }
 
-func newRoster(k keys, c *client, l *lease, m *metrics, log *slog.Logger) *roster {
+func newRoster(k keys, c *client, l *lease, o *outbox, m *metrics, log *slog.Logger) *roster {
+	size := func(e entry) int {
+		return len(e.member.Topic) + len(e.member.Connection) + len(e.member.JoinRef) + len(e.member.Notice.Record)
+	}
 	return &roster{
-		keys: k, client: c, lease: l, metrics: m, log: log,
-		queue: newBatcher[entry](maxRosterEntries, 0, nil),
+		keys: k, client: c, lease: l, outbox: o, metrics: m, log: log,
+		queue: newBatcher(maxRosterEntries, maxRosterSize, size),
 		lost:  make(chan struct{}, 1),
 	}
 }
 
 func (r *roster) add(m hub.Member, done func(error)) {
-	if err := r.queue.put(entry{member: m, done: done}); err != nil {
+	if err := r.put(entry{member: m, done: done}); err != nil {
 		tell(done, err)
 	}
 }
 
 func (r *roster) remove(m hub.Member, done func(error)) {
-	if err := r.queue.put(entry{member: m, done: done, remove: true}); err != nil {
+	if err := r.put(entry{member: m, done: done, remove: true}); err != nil {
+		r.outbox.keep(m.Notice)
 		r.distrust()
 		tell(done, err)
 	}
+}
+
+func (r *roster) put(e entry) error {
+	r.waiting.Add(1)
+	err := r.queue.put(e)
+	if err != nil {
+		r.waiting.Add(-1)
+	}
+	return err
 }
 
 // distrust makes the roster compare everything.
@@ -70,9 +90,9 @@ func (r *roster) distrust() {
 	}
 }
 
-// run writes until the queue is closed and empty. census may be nil. ctx bounds the commands.
-func (r *roster) run(ctx context.Context, census hub.Census) {
-	r.census, r.stale = census, true
+// run writes until the queue is closed and empty. ctx bounds the commands.
+func (r *roster) run(ctx context.Context) {
+	r.stale = true
 	retry := backoff.NewExponentialBackOff()
 	retry.InitialInterval, retry.MaxInterval = firstRetry, lastRosterRetry
 	outage := outage{log: r.log, what: "redis roster"}
@@ -140,33 +160,44 @@ func (r *roster) refuse(err error) {
 }
 
 // end tells everyone in the batch how it ended.
-func (r *roster) end(unusable topicErrors, err error) {
+func (r *roster) end(unusable topicErrors, whole error) {
 	failed := 0
 	for _, e := range r.batch {
-		err := err
+		err := whole
 		if err == nil {
 			err = unusable[e.member.Topic]
 		}
 		if err != nil {
 			failed++
 		}
+		if whole != nil && e.remove {
+			r.outbox.keep(e.member.Notice)
+		}
 		tell(e.done, err)
 	}
 	r.metrics.wrote(resultError, failed)
 	r.metrics.wrote(resultOK, len(r.batch)-failed)
+	r.waiting.Add(-int64(len(r.batch)))
 	clear(r.batch)
 }
 
-// changes are entries to write and entries to take back, none in both.
-type changes struct{ add, remove []hub.Member }
+// changes are entries to write and entries to take back, none in both, and what is to be told.
+type changes struct {
+	add, remove []hub.Member
+	notices     []*hub.Notice
+}
 
-// sorted brings the batch into changes. Where calls for one entry meet in a batch, the last one wins.
+// sorted brings the batch into changes. Where calls for one entry meet in a batch, the last one wins; what is to be told is
+// told of each.
 func (r *roster) sorted() changes {
 	var c changes
 	removes := 0
-	for _, e := range r.batch {
-		if e.remove {
+	for i := range r.batch {
+		if e := &r.batch[i]; e.remove {
 			removes++
+			if r.outbox.courier != nil && e.member.Notice.Record != "" {
+				c.notices = append(c.notices, &e.member.Notice)
+			}
 		}
 	}
 	if removes == 0 {
@@ -193,6 +224,9 @@ func (r *roster) sorted() changes {
 }
 
 // memberKey is what tells two entries apart.
-type memberKey struct{ topic, connection string }
+type memberKey struct {
+	topic, connection string
+	bare              bool
+}
 
-func keyOf(m hub.Member) memberKey { return memberKey{m.Topic, m.Connection} }
+func keyOf(m hub.Member) memberKey { return memberKey{m.Topic, m.Connection, m.Bare} }

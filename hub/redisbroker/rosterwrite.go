@@ -22,53 +22,72 @@ type rosterWrite struct {
 	unusable topicErrors
 }
 
-// store writes c: the index before the sets it covers, and the sets before the index that no longer does. One server keeps
-// the order of a pipeline; in a cluster the steps go one after the other. After an error anything may have been written.
+// store writes c. What is told must be in the stream before the index forgets it, and the index holds what is in a set
+// before it is and until it is not: so sets lose members first, then come the notices, then the index, then what sets gain. One
+// server keeps the order of a pipeline; in a cluster the steps go one after the other. After an error anything may have been
+// written.
 //
-// An index that no lease covers would never be swept, so a lease that Redis has lost comes back with the first entry.
+// An index or a stream that no lease covers would never be swept, so a lease that Redis has lost comes back with the first of
+// either.
 func (r *roster) store(ctx context.Context, c changes) (topicErrors, error) {
 	w := rosterWrite{Pipeliner: r.client.Pipeline()}
-	inSteps := r.client.cluster != nil
 	var leases *redis.IntCmd
-	if len(c.add) > 0 {
+	if len(c.add) > 0 || len(c.notices) > 0 {
 		till, _ := r.lease.held()
 		leases = w.ZAddNX(ctx, r.keys.pods(), redis.Z{Score: float64(till), Member: r.keys.pod})
 		w.topics = append(w.topics, "")
-		fields := make([]any, 0, 2*len(c.add))
-		for _, m := range c.add {
-			fields = append(fields, indexField(m), m.JoinRef)
-		}
-		w.HSet(ctx, r.keys.index(), fields...)
-		w.topics = append(w.topics, "")
-		if inSteps {
-			if err := w.exec(ctx); err != nil {
-				return nil, err
-			}
-		}
 	}
-	w.sets(c.add, func(topic string, ids []any) { w.SAdd(ctx, r.keys.members(topic), ids...) })
 	w.sets(c.remove, func(topic string, ids []any) { w.SRem(ctx, r.keys.members(topic), ids...) })
-	if len(c.remove) > 0 {
-		if inSteps {
+	for _, step := range []func(){
+		func() { w.notices(ctx, r.outbox, c.notices) },
+		func() { w.index(ctx, r.keys.index(), c) },
+		func() { w.sets(c.add, func(topic string, ids []any) { w.SAdd(ctx, r.keys.members(topic), ids...) }) },
+	} {
+		if r.client.cluster != nil && len(w.topics) > 0 {
 			if err := w.exec(ctx); err != nil {
 				return nil, err
 			}
 		}
-		fields := make([]string, 0, len(c.remove))
-		for _, m := range c.remove {
-			fields = append(fields, indexField(m))
-		}
-		w.HDel(ctx, r.keys.index(), fields...)
-		w.topics = append(w.topics, "")
+		step()
 	}
 	err := w.exec(ctx)
 	if leases != nil && leases.Val() > 0 {
 		r.distrust()
 	}
+	if err == nil && len(c.notices) > 0 {
+		r.outbox.written()
+	}
 	return w.unusable, err
 }
 
-// sets calls command once for each topic of members, which it sorts.
+func (w *rosterWrite) notices(ctx context.Context, o *outbox, notices []*hub.Notice) {
+	for _, n := range notices {
+		o.add(ctx, w, n)
+		w.topics = append(w.topics, "")
+	}
+}
+
+// index enters and removes what the index has of c.
+func (w *rosterWrite) index(ctx context.Context, key string, c changes) {
+	if len(c.add) > 0 {
+		fields := make([]any, 0, 2*len(c.add))
+		for _, m := range c.add {
+			fields = append(fields, indexField(m), indexValue(m))
+		}
+		w.HSet(ctx, key, fields...)
+		w.topics = append(w.topics, "")
+	}
+	if len(c.remove) > 0 {
+		fields := make([]string, 0, len(c.remove))
+		for _, m := range c.remove {
+			fields = append(fields, indexField(m))
+		}
+		w.HDel(ctx, key, fields...)
+		w.topics = append(w.topics, "")
+	}
+}
+
+// sets calls command once for each topic of those members that are in sets. It sorts members.
 func (w *rosterWrite) sets(members []hub.Member, command func(topic string, connections []any)) {
 	slices.SortFunc(members, func(a, b hub.Member) int { return cmp.Compare(a.Topic, b.Topic) })
 	for len(members) > 0 {
@@ -76,18 +95,25 @@ func (w *rosterWrite) sets(members []hub.Member, command func(topic string, conn
 		for n < len(members) && members[n].Topic == topic {
 			n++
 		}
-		connections := make([]any, n)
-		for i := range connections {
-			connections[i] = members[i].Connection
+		connections := make([]any, 0, n)
+		for _, m := range members[:n] {
+			if listed(m) {
+				connections = append(connections, m.Connection)
+			}
 		}
-		command(topic, connections)
-		w.topics = append(w.topics, topic)
+		if len(connections) > 0 {
+			command(topic, connections)
+			w.topics = append(w.topics, topic)
+		}
 		members = members[n:]
 	}
 }
 
 // exec sends the commands so far.
 func (w *rosterWrite) exec(ctx context.Context) error {
+	if w.Len() == 0 {
+		return nil
+	}
 	cmds, err := w.Exec(ctx)
 	topics := w.topics
 	w.topics = w.topics[:0]

@@ -8,6 +8,8 @@ import (
 	"log/slog"
 	"slices"
 	"time"
+
+	"roost/hub"
 )
 
 // sweepBatch is how many entries leave together, and so how long Redis is busy with a sweep at a time.
@@ -25,13 +27,15 @@ var (
 type sweeper struct {
 	keys    keys
 	client  *client
+	lease   *lease
+	outbox  *outbox
 	metrics *metrics
 	log     *slog.Logger
 	failing outage
 }
 
-func newSweeper(k keys, c *client, m *metrics, log *slog.Logger) *sweeper {
-	return &sweeper{keys: k, client: c, metrics: m, log: log, failing: outage{log: log, what: "sweep of dead pods"}}
+func newSweeper(k keys, c *client, l *lease, o *outbox, m *metrics, log *slog.Logger) *sweeper {
+	return &sweeper{keys: k, client: c, lease: l, outbox: o, metrics: m, log: log, failing: outage{log: log, what: "sweep of dead pods"}}
 }
 
 // run sweeps the pods it is told of until ctx ends.
@@ -85,22 +89,46 @@ func (s *sweeper) fail(pod string, n int, err error) {
 	s.failing.note(fmt.Errorf("sweep %s: %w", pod, err))
 }
 
-// takeBack empties the pod's index, and then removes what else there is of the pod. It returns how many entries it took.
+// takeBack takes over the pod's notices, empties its index, members before connections, and then removes what else there is
+// of the pod. It returns how many entries it took.
 func (s *sweeper) takeBack(ctx context.Context, pod string, c claim) (n int, err error) {
-	index := s.keys.indexOf(pod)
+	if err := s.check(ctx, pod); err != nil {
+		return 0, err
+	}
+	if err := s.adoptStream(ctx, pod, c); err != nil {
+		return 0, err
+	}
+	for _, match := range []string{"* *", ""} { // a connection's own entry has no space
+		taken, err := s.takeMatching(ctx, pod, c, match)
+		n += taken
+		if err != nil {
+			return n, err
+		}
+	}
+	left, err := dropEmptyScript.Run(ctx, s.client, []string{s.keys.notices(pod)}).Int()
+	if err == nil && left > 0 {
+		err = errNotDead // it has written since
+	}
+	if err != nil {
+		return n, err
+	}
+	if err := s.client.Del(ctx, s.keys.url(pod)).Err(); err != nil {
+		return n, err
+	}
+	return n, buryScript.Run(ctx, s.client, []string{s.keys.pods()}, pod).Err()
+}
+
+// takeMatching takes back the entries whose fields match a pattern.
+func (s *sweeper) takeMatching(ctx context.Context, pod string, c claim, match string) (n int, err error) {
 	for cursor, more := uint64(0), true; more; {
 		if err := s.check(ctx, pod); err != nil {
 			return n, err
 		}
-		pairs, next, err := s.client.HScan(ctx, index, cursor, "", sweepBatch).Result()
+		pairs, next, err := s.client.HScan(ctx, s.keys.indexOf(pod), cursor, match, sweepBatch).Result()
 		if err != nil {
 			return n, err
 		}
-		fields := make([]string, 0, len(pairs)/2)
-		for i := 0; i+1 < len(pairs); i += 2 {
-			fields = append(fields, pairs[i])
-		}
-		for batch := range slices.Chunk(fields, sweepBatch) {
+		for batch := range slices.Chunk(pairs, 2*sweepBatch) {
 			taken, err := s.takeBatch(ctx, pod, c, batch)
 			n += taken
 			if err != nil {
@@ -109,29 +137,41 @@ func (s *sweeper) takeBack(ctx context.Context, pod string, c claim) (n int, err
 		}
 		cursor, more = next, next != 0
 	}
-	if err := s.client.Del(ctx, s.keys.url(pod)).Err(); err != nil {
-		return n, err
-	}
-	return n, buryScript.Run(ctx, s.client, []string{s.keys.pods()}, pod).Err()
+	return n, nil
 }
 
-// takeBatch removes the entries that fields of the index name: from the sets, then from the index.
-func (s *sweeper) takeBatch(ctx context.Context, pod string, c claim, fields []string) (int, error) {
-	// The claim first: a pod that wakes up takes its lease and then waits for the claim, so one of the two sees the other.
-	till, err := c.extend(ctx)
+// takeBatch takes back entries of the index, which come as its fields and values: it has them told, then removes them from the
+// sets, then from the index.
+func (s *sweeper) takeBatch(ctx context.Context, pod string, c claim, pairs []string) (int, error) {
+	till, err := s.hold(ctx, pod, c)
+	if err != nil {
+		return 0, err
+	}
+	var fields []string
+	var entries []hub.Member
+	for i := 0; i+1 < len(pairs); i += 2 {
+		fields, entries = append(fields, pairs[i]), append(entries, parseEntry(pairs[i], pairs[i+1]))
+	}
+	if err := s.tell(ctx, till, pod, entries); err != nil {
+		return 0, err
+	}
+	if err := s.removeMembers(ctx, till, entries); err != nil {
+		return 0, err
+	}
+	return s.removeFields(ctx, till, pod, fields)
+}
+
+// hold extends the claim and returns when it ends, if the pod is still dead. The claim first: a pod that wakes up takes its
+// lease and then waits for the claim, so one of the two sees the other.
+func (s *sweeper) hold(ctx context.Context, pod string, c claim) (till int64, err error) {
+	till, err = c.extend(ctx)
 	if err == nil && till == 0 {
 		err = errClaimed
 	}
 	if err == nil {
 		err = s.check(ctx, pod)
 	}
-	if err != nil {
-		return 0, err
-	}
-	if err := s.removeMembers(ctx, till, fields); err != nil {
-		return 0, err
-	}
-	return s.removeFields(ctx, till, pod, fields)
+	return till, err
 }
 
 // check returns nil while the pod is dead and not yet swept.

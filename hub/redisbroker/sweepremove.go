@@ -5,6 +5,8 @@ import (
 	"strings"
 
 	"github.com/redis/go-redis/v9"
+
+	"roost/hub"
 )
 
 // Scripts that remove ARGV[2] and the following from a set or a hash, before ARGV[1] by Redis's clock, and answer how many
@@ -24,13 +26,16 @@ return redis.call('HDEL', KEYS[1], unpack(ARGV, 2))
 `
 )
 
-// removeMembers takes the members that fields name out of their sets, before till. A set that is none is left alone.
-func (s *sweeper) removeMembers(ctx context.Context, till int64, fields []string) error {
+// removeMembers takes members out of their sets, before till. A set that is none is left alone.
+func (s *sweeper) removeMembers(ctx context.Context, till int64, entries []hub.Member) error {
 	byTopic := map[string][]any{}
-	for _, field := range fields {
-		if m, ok := parseIndexField(field); ok {
+	for _, m := range entries {
+		if listed(m) {
 			byTopic[m.Topic] = append(byTopic[m.Topic], m.Connection)
 		}
+	}
+	if len(byTopic) == 0 {
+		return nil
 	}
 	pipe := s.client.Pipeline()
 	for topic, connections := range byTopic {
