@@ -19,6 +19,7 @@ type channel struct {
 	ref       phoenix.Ref // of the join; what is pushed carries it if joinRef is null
 	assigns   json.RawMessage
 	reason    auth.Reason // why it ended
+	number    uint32      // among all joins of the connection, from 1
 	state     channelState
 	entering  bool // the hub is asked, or has been
 	kicked    bool // the backend ended it before it was joined
@@ -34,11 +35,6 @@ const (
 )
 
 var _ hub.Listener = (*channel)(nil)
-
-// member returns the channel's entry in the roster.
-func (ch *channel) member() hub.Member {
-	return hub.Member{Topic: ch.topic, Connection: ch.conn.client.Connection, JoinRef: ch.joinRef.JSON()}
-}
 
 // Connection implements [hub.Listener].
 func (ch *channel) Connection() string { return ch.conn.client.Connection }
@@ -106,17 +102,8 @@ func (c *conn) end(ch *channel, reason auth.Reason, done func(error)) {
 	ch.state, ch.reason = ended, reason
 	if was == joined {
 		ch.announced = false
-		c.gw.cfg.Hub.Leave(&ch.sub, ch.member(), done)
-		c.note(ch)
-	}
-}
-
-// note makes a notice of the channel's end, which the backend is told at unlock. The caller holds mu.
-func (c *conn) note(ch *channel) {
-	if c.gw.cfg.Backend != nil {
-		c.notices = append(c.notices, &auth.LeaveNotice{
-			Client: c.client, Topic: ch.topic, JoinRef: ch.joinRef, Assigns: ch.assigns, Reason: ch.reason,
-		})
+		c.gw.cfg.Hub.Leave(&ch.sub, ch.last(), done)
+		c.tell(ch)
 	}
 }
 

@@ -20,6 +20,10 @@ type Config struct {
 	Backend auth.Backend // answers connects, joins and pushes
 	Rules   auth.Rules   // which topics there are. Default: auth.DefaultRules
 
+	// Recorder writes down what the backend is to be told of ends, and the hub's Roster keeps and tells it. Default: nobody,
+	// Backend.Leave and Backend.Disconnect are called.
+	Recorder auth.Recorder
+
 	SocketPath     string   // where sockets are mounted; segments like ":name" are variables. Default: /socket
 	Origins        Origins  // which origins may connect. Default: the request's own host ("conn")
 	Subprotocols   []string // WebSocket subprotocols beside phoenix, in the server's order. Default: none

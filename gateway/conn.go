@@ -31,10 +31,11 @@ type conn struct {
 	lines    []*line    // topics with work under way
 	inbox    int        // bytes of messages waiting in lines
 	pace     *pace      // how fast the client sends, if that is limited
+	joins    uint32     // how many there were
 	closed   bool
 	overflow bool                // the outbox was too full for a frame
 	reason   auth.Reason         // why it was closed
-	notices  []*auth.LeaveNotice // for the backend, which is told at unlock
+	notices  []*auth.LeaveNotice // for the backend, which is told at unlock if there is no Recorder
 }
 
 // An outbox holds what waits to be sent to one connection. Its methods are called with conn.mu held and do not block.
@@ -204,6 +205,9 @@ func (c *conn) EndChannel(topic string, crash bool) {
 func (c *conn) Members(yield func(hub.Member) bool) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	if m := c.gw.entry(c.client); !c.closed && m.Notice.Record != "" && !yield(m) {
+		return false
+	}
 	for _, ch := range c.channels {
 		if ch.announced && !yield(ch.member()) {
 			return false

@@ -204,10 +204,3 @@ func (g *Gateway) forget(c *conn, code uint16, reason auth.Reason) {
 	g.door.depart(c.client)
 	g.cfg.Hub.Detach(c, c.client.ID)
 }
-
-// disconnected tells the backend that a connection it accepted has ended.
-func (g *Gateway) disconnected(client *auth.Client, reason auth.Reason) {
-	if g.cfg.Backend != nil {
-		g.cfg.Backend.Disconnect(&auth.DisconnectNotice{Client: client, Reason: reason})
-	}
-}

@@ -27,7 +27,10 @@ func (c *conn) join(ctx context.Context, m *phoenix.Message) {
 	if errors.Is(err, auth.ErrLate) {
 		c.mu.Lock()
 		c.setReason(ctx, ch)
-		c.note(ch) // it may have said ok
+		if m := ch.last(); m.Notice.Record != "" { // it may have said ok
+			c.gw.cfg.Hub.Tell(m)
+		}
+		c.tell(ch)
 		c.unlock()
 	}
 	if err != nil {
@@ -81,7 +84,8 @@ func (c *conn) reserve(m *phoenix.Message) (ch *channel, farewell []byte) {
 		result = "refused"
 		c.refuse(m.JoinRef, m, "forbidden")
 	default:
-		ch = &channel{conn: c, rule: rule, topic: m.Topic, joinRef: m.JoinRef, ref: m.Ref, assigns: c.client.Assigns}
+		c.joins++
+		ch = &channel{conn: c, rule: rule, topic: m.Topic, joinRef: m.JoinRef, ref: m.Ref, number: c.joins, assigns: c.client.Assigns}
 		c.channels = append(c.channels, ch)
 		return ch, farewell
 	}
@@ -108,12 +112,13 @@ var errNoAnswer = errors.New("gateway: the backend answered nothing")
 
 // enter makes ch a member. What it began is ended by undo or by end.
 func (c *conn) enter(ctx context.Context, ch *channel) error {
+	entry := ch.member()
 	c.mu.Lock()
-	ch.entering, ch.announced = true, ch.rule.Members
+	ch.entering, ch.announced = true, !entry.Unlisted || entry.Notice.Record != ""
 	c.mu.Unlock()
 	ctx, cancel := context.WithTimeout(ctx, c.gw.cfg.CallTimeout)
 	defer cancel()
-	return c.gw.cfg.Hub.Join(ctx, &ch.sub, ch, ch.member(), ch.rule.Members)
+	return c.gw.cfg.Hub.Join(ctx, &ch.sub, ch, entry, ch.announced)
 }
 
 // undo takes back what the backend and the hub did for a join that did not come to be.
@@ -122,10 +127,13 @@ func (c *conn) undo(ctx context.Context, ch *channel) {
 	defer c.unlock()
 	c.setReason(ctx, ch)
 	ch.announced = false
-	c.gw.cfg.Hub.Leave(&ch.sub, ch.member(), nil)
+	m := ch.last()
 	if ch.rule.Join == auth.JoinWebhook {
-		c.note(ch)
+		c.tell(ch)
+	} else {
+		m.Notice = hub.Notice{} // nobody has been asked
 	}
+	c.gw.cfg.Hub.Leave(&ch.sub, m, nil)
 }
 
 // setReason says why a join did not come to be: its call was cancelled, or something failed. The caller holds mu.

@@ -157,6 +157,7 @@ func (g *Gateway) open(w http.ResponseWriter, r *http.Request, vars []string, ke
 		g.rejectPoll(w, errBanned)
 		return
 	}
+	s.announce()
 	g.metrics.accepted.WithLabelValues("longpoll").Inc()
 	g.answerJSON(w, envelope(http.StatusGone, ticket{o.client.Connection, time.Now()}.sign(key), nil))
 }

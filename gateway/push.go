@@ -64,9 +64,7 @@ func (c *conn) pushToBackend(ctx context.Context, ch *channel, m *phoenix.Messag
 	if ch.state != joined {
 		return
 	}
-	if answer.Assigns != nil {
-		ch.assigns = answer.Assigns
-	}
+	c.remember(ch, answer.Assigns)
 	if answer.Status != "" {
 		c.reply(ch.joinRef.Or(ch.ref), m, answer.Status, answer.Response, answer.Binary)
 	}

@@ -66,6 +66,7 @@ func (g *Gateway) serveWebSocket(w http.ResponseWriter, r *http.Request, vars []
 		g.reject(w, errBanned)
 		return
 	}
+	s.announce()
 	header := http.Header{}
 	if o.subprotocol != "" {
 		header.Set("Sec-WebSocket-Protocol", o.subprotocol)

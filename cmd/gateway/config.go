@@ -47,6 +47,10 @@ type settings struct {
 	WebhookBreakerPause    duration `env:"ROOST_WEBHOOK_BREAKER_PAUSE" envDefault:"2s"`
 	WebhookBreakerSlow     spread   `env:"ROOST_WEBHOOK_BREAKER_SLOW" none:"four fifths of ROOST_WEBHOOK_TIMEOUT"`
 
+	WebhookNoticeRate   count    `env:"ROOST_WEBHOOK_NOTICE_RATE" envDefault:"500"`
+	WebhookNoticeLimit  size     `env:"ROOST_WEBHOOK_NOTICE_LIMIT" envDefault:"64MiB"`
+	WebhookNoticeMaxAge duration `env:"ROOST_WEBHOOK_NOTICE_MAX_AGE" envDefault:"24h"`
+
 	LongPoll       toggle   `env:"ROOST_LONGPOLL" envDefault:"on"`
 	LongPollWindow duration `env:"ROOST_LONGPOLL_WINDOW" envDefault:"10s"`
 	AdvertiseURL   webURL   `env:"ROOST_ADVERTISE_URL" none:"none: long-poll requests are not passed on between pods"`

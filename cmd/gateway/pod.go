@@ -48,6 +48,7 @@ func newPod(cfg *config, log *slog.Logger) (*pod, error) {
 		MaxMessageSize: int(cfg.OutboxLimit), // nobody could be sent more
 		ShardedPubSub:  bool(cfg.RedisSharded),
 		Lease:          time.Duration(cfg.PodLease),
+		NoticeMaxAge:   time.Duration(cfg.WebhookNoticeMaxAge),
 		AdvertiseURL:   advertised(cfg.AdvertiseURL),
 		Logger:         log,
 		Registerer:     p.metrics,
@@ -82,7 +83,12 @@ func (p *pod) addBackend() (err error) {
 	if p.cfg.WebhookSecret == "" {
 		p.log.Warn("webhook calls are not signed, because ROOST_WEBHOOK_SECRET is not set")
 	}
-	p.backend, err = webhook.New(p.webhookConfig())
+	config := p.webhookConfig()
+	config.Settle = p.broker.Settle
+	p.backend, err = webhook.New(config)
+	if err == nil {
+		p.broker.Deliver(p.backend)
+	}
 	return err
 }
 
@@ -96,8 +102,9 @@ func (p *pod) webhookConfig() webhook.Config {
 // addGateway builds the client side.
 func (p *pod) addGateway() (err error) {
 	var backend auth.Backend
+	var recorder auth.Recorder
 	if p.backend != nil {
-		backend = p.backend
+		backend, recorder = p.backend, p.backend
 	}
 	window := time.Duration(p.cfg.LongPollWindow)
 	if !p.cfg.LongPoll {
@@ -106,6 +113,7 @@ func (p *pod) addGateway() (err error) {
 	p.gateway, err = gateway.New(gateway.Config{
 		Hub:            p.hub,
 		Backend:        backend,
+		Recorder:       recorder,
 		Rules:          p.cfg.rules,
 		SocketPath:     p.cfg.SocketPath,
 		Origins:        p.cfg.origins,

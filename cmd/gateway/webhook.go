@@ -22,6 +22,9 @@ func (c *config) webhookConfig(log *slog.Logger, metrics prometheus.Registerer) 
 		MaxInFlight:   int(c.WebhookMaxInFlight),
 		MaxAnswerSize: int(c.WebhookMaxAnswer),
 		Retries:       int(c.WebhookRetries),
+		NoticeLimit:   int(c.WebhookNoticeLimit),
+		NoticeMaxAge:  time.Duration(c.WebhookNoticeMaxAge),
+		NoticeRate:    int(c.WebhookNoticeRate),
 		Breaker: webhook.BreakerConfig{
 			Ratio:    float64(c.WebhookBreaker),
 			MinCalls: int(c.WebhookBreakerMinCalls),
