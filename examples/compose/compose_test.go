@@ -17,7 +17,6 @@ import (
 	"testing"
 	"time"
 
-	"roost/internal/redistest"
 	"roost/phoenix/phoenixtest"
 )
 
@@ -63,7 +62,7 @@ func TestWebSocketThroughTheProxy(t *testing.T) {
 	if err := s.pods["gateway-1"].Process.Signal(syscall.SIGTERM); err != nil {
 		t.Fatal(err)
 	}
-	redistest.Eventually(t, "end of gateway-1", func() bool { return s.members(t, "gateway-1") == 0 })
+	eventually(t, "end of gateway-1", func() bool { return s.members(t, "gateway-1") == 0 })
 	s.enter(t)
 	s.enter(t)
 	if n := s.members(t, "gateway-2"); n != 3 {
@@ -144,7 +143,7 @@ func TestLongPollThroughTheProxy(t *testing.T) {
 		message := fmt.Sprintf(`{"event":"new_msg","payload":{"n":%d}}`, n)
 		want = append(want, fmt.Sprintf(`[null,null,"rooms:lobby","new_msg",{"n":%d}]`, n))
 		if n == 0 {
-			redistest.Eventually(t, "member", func() bool { return s.members(t, "gateway-1")+s.members(t, "gateway-2") == 1 })
+			eventually(t, "member", func() bool { return s.members(t, "gateway-1")+s.members(t, "gateway-2") == 1 })
 		}
 		if err := s.redis.Client.Publish(t.Context(), "roost:topic:rooms:lobby", message).Err(); err != nil {
 			t.Fatal(err)

@@ -96,6 +96,16 @@ func spawn(t *testing.T, environ []string, name string, args ...string) *exec.Cm
 	return cmd
 }
 
+// eventually waits until ok, for two minutes at most: programs of other languages start slowly on a busy machine.
+func eventually(t *testing.T, what string, ok func() bool) {
+	t.Helper()
+	for deadline := time.Now().Add(2 * time.Minute); !ok(); time.Sleep(20 * time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatalf("got no %s within two minutes", what)
+		}
+	}
+}
+
 // stack is the composition as processes.
 type stack struct {
 	binary string
@@ -141,6 +151,14 @@ func up(t *testing.T) *stack {
 		return port
 	}
 	spawn(t, s.environ(c, "backend", "PORT="+port("backend:8000")), python, "-u", "backend.py")
+	eventually(t, "401 from the backend", func() bool {
+		response, err := http.Post("http://"+s.addrs["backend:8000"]+"/roost", "application/json", strings.NewReader("{}"))
+		if err != nil {
+			return false
+		}
+		response.Body.Close()
+		return response.StatusCode == http.StatusUnauthorized
+	})
 	for _, name := range []string{"gateway-1", "gateway-2"} {
 		admin := freePort(t)
 		s.pods[name] = spawn(t, s.environ(c, name, "PORT="+port(name+":4000"), "ROOST_ADMIN_PORT="+admin[strings.LastIndex(admin, ":")+1:],
@@ -157,7 +175,7 @@ func (s *stack) awaitHealthy(t *testing.T, test []string, admin string) {
 	if len(test) < 3 || test[0] != "CMD" || test[1] != "/gateway" {
 		t.Fatalf("got health check %q, want a command of the gateway", test)
 	}
-	redistest.Eventually(t, fmt.Sprintf("health by %q", test), func() bool {
+	eventually(t, fmt.Sprintf("health by %q", test), func() bool {
 		cmd := exec.CommandContext(t.Context(), s.binary, test[2:]...)
 		cmd.Env = []string{"ROOST_ADMIN_PORT=" + admin[strings.LastIndex(admin, ":")+1:]}
 		return cmd.Run() == nil
@@ -191,7 +209,7 @@ func (s *stack) startProxy(t *testing.T, nginx string) {
 		t.Fatalf("nginx -t: %v\n%s", err, out)
 	}
 	spawn(t, os.Environ(), nginx, args...)
-	redistest.Eventually(t, "answer of the proxy", func() bool {
+	eventually(t, "answer of the proxy", func() bool {
 		client := &http.Client{Timeout: 5 * time.Second}
 		response, err := client.Get("http://" + s.addrs["proxy:8080"] + "/socket/longpoll?vsn=2.0.0")
 		if err != nil {
