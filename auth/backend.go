@@ -30,6 +30,13 @@ type Backend interface {
 	Disconnect(n *DisconnectNotice)
 }
 
+// A Forgetter is a Backend that remembers answers to joins, by socket id.
+type Forgetter interface {
+	// Forget drops what is remembered of id: a connection or a channel of it was ended by the backend's word. It must not
+	// block.
+	Forget(id string)
+}
+
 // Client is one connection, as a backend sees it. It is shared by all calls of that connection: do not change it.
 type Client struct {
 	Connection string          // connection id, unique in the cluster: "<pod id>.<something>"

@@ -157,10 +157,14 @@ func (p *ruleParser) rule(n ast.Node) Rule {
 			} else {
 				p.fail(at, "members is not true or false: write one of them, without quotes")
 			}
+		case "stale":
+			rule.Stale = p.span(value, at, key)
+		case "webhook":
+			rule.Webhook = p.webhook(value, at)
 		case "presence", "history":
 			p.fail(at, "%s is not in this version yet: delete it", key)
 		default:
-			p.fail(at, "unknown key %q: the keys of a rule are topic, join, push and members", key)
+			p.fail(at, "unknown key %q: the keys of a rule are topic, join, push, members, stale and webhook", key)
 		}
 	})
 	if ok && !found {

@@ -1,6 +1,9 @@
 package auth
 
-import "strings"
+import (
+	"strings"
+	"time"
+)
 
 // JoinRule says who decides on a join.
 type JoinRule uint8
@@ -27,8 +30,18 @@ type Rule struct {
 	Pattern string // exact, or a prefix that ends in *
 	Join    JoinRule
 	Push    PushRule
-	Members bool // keep the membership set
-	Line    int  // where it stands in its file, 0 if in none
+	Members bool          // keep the membership set
+	Stale   time.Duration // a join that the backend allowed is allowed again for so long while it is down; 0: not at all
+	Webhook *Webhook      // the backend of these topics; nil: the one of all topics
+	Line    int           // where it stands in its file, 0 if in none
+}
+
+// Webhook is a backend of its own for the topics of a rule.
+type Webhook struct {
+	URL        string
+	Secret     string        // as ROOST_WEBHOOK_SECRET
+	SecretFile string        // holds the secret; instead of Secret
+	Timeout    time.Duration // 0: as for all
 }
 
 // Matches tells whether topic is one of the rule's.

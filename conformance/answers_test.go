@@ -21,6 +21,7 @@ type answer struct {
 	Push           []event         `json:"push,omitempty"`
 	Broadcast      []event         `json:"broadcast,omitempty"`
 	Stop           string          `json:"stop,omitempty"`
+	Cache          string          `json:"cache,omitempty"`
 }
 
 // event is a push or a broadcast of an answer.
@@ -74,6 +75,7 @@ func (b *backend) answerJoin(w http.ResponseWriter, r *http.Request, c call) {
 		Refuse bool
 		Status int
 		Bad    string
+		Cache  string
 	}
 	json.Unmarshal(c.Data.Payload, &want) // a payload may be any JSON, most say nothing
 	name := strings.TrimPrefix(c.Data.Topic, "room:")
@@ -97,7 +99,7 @@ func (b *backend) answerJoin(w http.ResponseWriter, r *http.Request, c call) {
 			return
 		}
 	}
-	a := answer{Status: "ok", Response: wrap("got", c.Data.Payload)}
+	a := answer{Status: "ok", Response: wrap("got", c.Data.Payload), Cache: want.Cache}
 	if want.After {
 		a.Broadcast = []event{{Event: "user_entered", Payload: wrap("user", want.User)}}
 		a.Push = []event{{Event: "joined", Payload: json.RawMessage(`{"status":"connected"}`)}}

@@ -53,6 +53,7 @@ func (ch *channel) Deliver(b *hub.Batch) {
 // End implements [hub.Listener].
 func (ch *channel) End(crash bool) {
 	c := ch.conn
+	c.revoked()
 	c.mu.Lock()
 	defer c.unlock()
 	c.kick(ch, crash, auth.ReasonKicked)

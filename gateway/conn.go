@@ -181,7 +181,17 @@ func (c *conn) close(code uint16, reason auth.Reason) {
 func (c *conn) Connection() string { return c.client.Connection }
 
 // Disconnect implements [hub.Peer].
-func (c *conn) Disconnect() { c.close(closeGoingAway, auth.ReasonDisconnected) }
+func (c *conn) Disconnect() {
+	c.revoked()
+	c.close(closeGoingAway, auth.ReasonDisconnected)
+}
+
+// revoked says that the backend ended the connection or a channel: what it said before does not hold any more.
+func (c *conn) revoked() {
+	if c.gw.forgetter != nil && c.client.ID != "" {
+		c.gw.forgetter.Forget(c.client.ID)
+	}
+}
 
 // Push implements [hub.Peer].
 func (c *conn) Push(topic, event string, payload []byte, binary bool) {
@@ -194,6 +204,7 @@ func (c *conn) Push(topic, event string, payload []byte, binary bool) {
 
 // EndChannel implements [hub.Peer].
 func (c *conn) EndChannel(topic string, crash bool) {
+	c.revoked()
 	c.mu.Lock()
 	defer c.unlock()
 	if ch := c.find(topic); ch != nil {

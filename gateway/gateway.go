@@ -25,6 +25,7 @@ type Gateway struct {
 	refusals  *refusals // nil if they are not remembered
 	unproven  unproven
 	transport *http.Transport // between pods
+	forgetter auth.Forgetter  // the backend, if it remembers answers
 	metrics   *metrics
 	encodings [2][framings]*encoding // by version
 	pollers   []*poller              // by descriptor
@@ -57,6 +58,7 @@ func New(cfg Config) (*Gateway, error) {
 	g.metrics = newMetrics(cfg.Registerer, g)
 	g.door, g.refusals = newDoor(cfg.Limits), newRefusals(cfg.Limits.RefusalMemory)
 	g.messages, g.joins = cfg.Limits.Messages.meter(cfg.MaxChannels), cfg.Limits.Joins.meter(cfg.MaxChannels)
+	g.forgetter, _ = cfg.Backend.(auth.Forgetter)
 	g.leaving, g.leave = context.WithCancel(context.Background())
 	if cfg.LongPollWindow > 0 {
 		g.longPoll = parsePath(cfg.SocketPath + "/longpoll")

@@ -130,6 +130,9 @@ var (
 )
 
 func (s *sink) LinkUp(lost bool) {
+	if lost {
+		(*Hub)(s).tellAllWatchers() // before joins work again
+	}
 	s.ready.Store(true)
 	if lost && s.cfg.ResyncSpread > 0 {
 		s.gap.note("", true)

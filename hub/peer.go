@@ -23,10 +23,11 @@ type Peer interface {
 	Members(yield func(Member) bool) bool
 }
 
-// identity is a socket id that connections of this pod have.
+// identity is a socket id that connections of this pod have, or that is watched.
 type identity struct {
-	addr  Address
-	peers []Peer
+	addr     Address
+	peers    []Peer
+	watchers []*watcher
 }
 
 // Attach makes p reachable by its connection id and, unless id is empty, by that socket id. It blocks until the
@@ -38,11 +39,7 @@ func (h *Hub) Attach(ctx context.Context, p Peer, id string) {
 		h.peersMu.Unlock()
 		return
 	}
-	i := h.ids[id]
-	if i == nil {
-		i = &identity{addr: IDAddress(id)}
-		h.ids[id] = i
-	}
+	i := h.identity(id)
 	i.peers = append(i.peers, p)
 	// Under the lock: Detach may not overtake it.
 	if !h.Ready() {
@@ -73,10 +70,7 @@ func (h *Hub) Detach(p Peer, id string) {
 	if n := slices.IndexFunc(i.peers, func(o Peer) bool { return o.Connection() == p.Connection() }); n >= 0 {
 		i.peers = slices.Delete(i.peers, n, n+1)
 	}
-	if len(i.peers) == 0 {
-		delete(h.ids, id)
-		h.cfg.Broker.Unsubscribe(i.addr)
-	}
+	h.letGo(id, i)
 }
 
 // address carries out what was published to a socket id or a connection id.
@@ -87,6 +81,7 @@ func (h *Hub) address(addr Address, body []byte) {
 		return
 	}
 	var act func(Peer)
+	ends := true
 	switch {
 	case e.topic == "" && e.event == eventDisconnect:
 		act = func(p Peer) { p.Disconnect() }
@@ -96,11 +91,15 @@ func (h *Hub) address(addr Address, body []byte) {
 	case e.event == eventClose || e.event == eventError:
 		act = func(p Peer) { p.EndChannel(e.topic, e.event == eventError) }
 	default:
+		ends = false
 		act = func(p Peer) { p.Push(e.topic, e.event, e.payload, e.binary) }
 	}
 	// The same address always goes to the same worker, so its order holds.
 	w := h.workers[maphash.String(h.seed, string(addr))%uint64(len(h.workers))]
 	w.put(&w.direct, op{kind: opCall, call: func() {
+		if ends {
+			h.tellWatchers(addr)
+		}
 		for _, p := range h.lookUp(addr) {
 			act(p)
 		}
@@ -117,8 +116,11 @@ func (h *Hub) lookUp(addr Address) []Peer {
 		}
 		return nil
 	}
-	if i := h.ids[strings.TrimPrefix(string(addr), idPrefix)]; i != nil {
+	if i := h.ids[idOf(addr)]; i != nil {
 		return slices.Clone(i.peers)
 	}
 	return nil
 }
+
+// idOf returns the socket id that addr names, if it is the address of one.
+func idOf(addr Address) string { return strings.TrimPrefix(string(addr), idPrefix) }

@@ -14,7 +14,7 @@ import (
 )
 
 // Answers are errors or values, and their parts are cut out of the body as they stand. A field that is null counts as
-// absent, a field that is not known is skipped. presence, expires_at and cache are among those not known yet.
+// absent, a field that is not known is skipped.
 
 var (
 	errEmpty   = errors.New("the answer is empty")
@@ -59,17 +59,18 @@ func decodeConnect(body []byte) (*auth.ConnectAnswer, error) {
 }
 
 // decodeJoin reads the answer to channel.join.
-func decodeJoin(body []byte) (*auth.Answer, error) {
+func decodeJoin(body []byte) (joinAnswer, error) {
 	a, err := decodeAnswer(body)
 	switch {
 	case err != nil:
-		return nil, err
+		return joinAnswer{}, err
 	case a.Status != phoenix.StatusOK && a.Status != phoenix.StatusError:
-		return nil, errors.New("status: not ok or error")
+		return joinAnswer{}, errors.New("status: not ok or error")
 	case a.Stop != auth.StopNot:
-		return nil, errors.New("stop: only for a push")
+		return joinAnswer{}, errors.New("stop: only for a push")
 	}
-	return a, nil
+	cache, err := decodeCache(body)
+	return joinAnswer{a, cache}, err
 }
 
 // decodePush reads the answer to channel.push. Nothing is an answer, too.

@@ -16,6 +16,8 @@ type Client struct {
 	config  Config
 	on      [len(words)]bool
 	main    *endpoint
+	flights flights
+	memory  *memory
 	metrics *metrics
 	notices notices
 	pace    *rate.Limiter // of notices
@@ -23,8 +25,9 @@ type Client struct {
 }
 
 var (
-	_ auth.Backend  = (*Client)(nil)
-	_ auth.Recorder = (*Client)(nil)
+	_ auth.Backend   = (*Client)(nil)
+	_ auth.Recorder  = (*Client)(nil)
+	_ auth.Forgetter = (*Client)(nil)
 )
 
 // mainName is the name of the backend at Config.URL.
@@ -46,6 +49,8 @@ func New(config Config) (*Client, error) {
 	if c.main, badMetrics = newEndpoint(mainName, address, secrets, &c.config, c.metrics); badMetrics != nil {
 		return nil, fmt.Errorf("webhook: %w", badMetrics)
 	}
+	c.flights = flights{ask: c.joinOnce, metrics: c.metrics, byKey: map[key]*flight{}}
+	c.memory = newMemory(c.config.MemoryLimit, c.config.Watch, c.metrics)
 	c.notices.init(c.config, c.metrics)
 	c.pace = rate.NewLimiter(rate.Limit(c.config.NoticeRate), max(1, c.config.NoticeRate/10))
 	return c, nil
@@ -57,14 +62,6 @@ func (c *Client) Connect(ctx context.Context, client *auth.Client) (*auth.Connec
 		return &auth.ConnectAnswer{}, nil
 	}
 	return ask(ctx, c.main, connect, func() []byte { return connectRequest(client) }, decodeConnect)
-}
-
-// Join implements [auth.Backend]. It fails if join is not among Config.Events.
-func (c *Client) Join(ctx context.Context, r *auth.JoinRequest) (*auth.Answer, error) {
-	if !c.on[join] {
-		return nil, errors.New("webhook: join is not among the events")
-	}
-	return ask(ctx, c.main, join, func() []byte { return joinRequest(r) }, decodeJoin)
 }
 
 // Push implements [auth.Backend]. It fails if push is not among Config.Events.

@@ -12,6 +12,8 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 	"go.opentelemetry.io/otel/trace"
+
+	"roost/auth"
 )
 
 // Config says how a [Client] behaves. URL is required; everything else has a default.
@@ -25,6 +27,14 @@ type Config struct {
 	MaxAnswerSize int           // bytes of one answer. Default: 1 MiB
 	Retries       int           // how often a connect or join whose connection failed is sent again; negative: never. Default: 3
 	Breaker       BreakerConfig // Default: opens when half of 20 or more calls in 10s fail or are slow
+
+	Rules        auth.Rules // how long a yes holds while the backend is down. Default: not at all
+	NoCoalescing bool       // equal joins of one socket id are asked one by one. Default: they share a call
+	MemoryLimit  int        // bytes of answers that are remembered for the cache of answers and the stale of rules. Default: 16 MiB
+
+	// Watch tells when the backend ended a connection or a channel of a socket id, so that what is remembered of it is
+	// dropped; stop ends that. Default: Forget alone tells
+	Watch func(id string, ended func()) (stop func())
 
 	NoticeLimit  int           // bytes of notices in memory; more are dropped, or not accepted if they were offered. Default: 64 MiB
 	NoticeMaxAge time.Duration // a notice that fails when it is older is given up. Default: 24h
@@ -52,6 +62,7 @@ func (c Config) withDefaults() Config {
 		c.Retries = 3
 	}
 	c.Breaker = c.Breaker.withDefaults()
+	set(&c.MemoryLimit, 16<<20)
 	set(&c.NoticeLimit, 64<<20)
 	set(&c.NoticeMaxAge, 24*time.Hour)
 	set(&c.NoticeRate, 500)

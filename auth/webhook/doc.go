@@ -17,6 +17,12 @@
 // often is left alone for a while (TestBreakerOpensAndCloses), also by those in line (TestBreakerEmptiesTheLine). Connections
 // are kept, as many as calls may run (TestConnectionsAreKept).
 //
+// # Joins that are not asked about
+// Only joins of one socket id share anything. Equal ones under way share a call, which lives while anybody wants it
+// (TestEqualJoinsShareACall, TestSharedCallLivesWhileAnybodyWantsIt). What is remembered of a socket id is bounded
+// (TestMemoryIsBounded), and dropped when the backend ends a connection or channel of it (TestForgottenWhileItIsAsked,
+// TestWatchDropsWhatIsRemembered).
+//
 // # Bad answers
 // A "no" is an [auth.Refusal]; whatever else is not an answer is another error, whose text never holds what the backend
 // sent (TestBadAnswers). An answer is read only as far as Config.MaxAnswerSize (TestHugeAnswer).

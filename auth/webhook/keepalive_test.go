@@ -1,6 +1,7 @@
 package webhook_test
 
 import (
+	"fmt"
 	"io"
 	"net"
 	"net/http"
@@ -42,9 +43,9 @@ func TestConnectionsAreKept(t *testing.T) {
 	for range rounds {
 		round.Add(limit)
 		var joins sync.WaitGroup
-		for range limit {
+		for i := range limit {
 			joins.Go(func() {
-				if _, err := c.Join(t.Context(), joinOf("t")); err != nil {
+				if _, err := c.Join(t.Context(), joinOf(fmt.Sprint(i))); err != nil {
 					t.Errorf("Join: got %v, want nil", err)
 				}
 			})

@@ -3,6 +3,7 @@ package webhook_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"net/http"
 	"strings"
@@ -40,9 +41,9 @@ func TestInFlightCap(t *testing.T) {
 	release := sync.OnceFunc(func() { close(proceed) })
 	t.Cleanup(release)
 	var joins sync.WaitGroup
-	for range total {
+	for i := range total {
 		joins.Go(func() {
-			if _, err := c.Join(t.Context(), joinOf("t")); err != nil {
+			if _, err := c.Join(t.Context(), joinOf(fmt.Sprint(i))); err != nil {
 				t.Errorf("Join: got %v, want nil", err)
 			}
 		})
@@ -90,7 +91,7 @@ func TestDeadlineCoversTheLine(t *testing.T) {
 				first.Go(func() { client.Join(t.Context(), joinOf("t")) })
 				time.Sleep(3 * time.Second)
 				start := time.Now()
-				_, err = client.Join(t.Context(), joinOf("t"))
+				_, err = client.Join(t.Context(), joinOf("u"))
 				wantFailure(t, err, c.want)
 				if got := time.Since(start); got != 5*time.Second {
 					t.Errorf("failed after %v, want 5s", got)

@@ -15,6 +15,10 @@ type metrics struct {
 	queued     *prometheus.GaugeVec
 	retries    *prometheus.CounterVec
 	opened     *prometheus.CounterVec
+	reused     *prometheus.CounterVec
+	entries    prometheus.Gauge
+	bytes      prometheus.Gauge
+	evicts     prometheus.Counter
 	pending    prometheus.Gauge
 	dropped    *prometheus.CounterVec
 	registerer prometheus.Registerer
@@ -49,6 +53,14 @@ func newMetrics(r prometheus.Registerer, lag func() float64) (*metrics, error) {
 		opened: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "roost_webhook_breaker_opened_total", Help: "How often the breaker of a backend opened.",
 		}, []string{"backend"}),
+		reused: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "roost_webhook_joins_unasked_total", Help: "Joins answered without a call of their own, by how.",
+		}, []string{"how"}),
+		entries: gauge("roost_webhook_remembered", "Answers that are remembered."),
+		bytes:   gauge("roost_webhook_remembered_bytes", "Bytes of answers that are remembered."),
+		evicts: prometheus.NewCounter(prometheus.CounterOpts{
+			Name: "roost_webhook_remembered_evicted_total", Help: "Answers that were forgotten early to make room.",
+		}),
 		pending: gauge("roost_webhook_notices_pending", "Notices of leaves and disconnects in memory that the backend has not taken yet."),
 		dropped: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "roost_webhook_notices_dropped_total", Help: "Notices that the backend will never get, by why.",
@@ -58,7 +70,7 @@ func newMetrics(r prometheus.Registerer, lag func() float64) (*metrics, error) {
 		Name: "roost_webhook_notice_lag_seconds", Help: "Age of the oldest notice that the backend has not taken yet.",
 	}, lag)
 	var errs []error
-	for _, c := range []prometheus.Collector{m.calls, m.seconds, m.inFlight, m.queued, m.retries, m.opened, m.pending, m.dropped, age} {
+	for _, c := range []prometheus.Collector{m.calls, m.seconds, m.inFlight, m.queued, m.retries, m.opened, m.reused, m.entries, m.bytes, m.evicts, m.pending, m.dropped, age} {
 		errs = append(errs, r.Register(c))
 	}
 	return m, errors.Join(errs...)
@@ -80,6 +92,25 @@ func (m *metrics) addInFlight(backend string, n float64) {
 func (m *metrics) addQueued(backend string, n float64) {
 	if m != nil {
 		m.queued.WithLabelValues(backend).Add(n)
+	}
+}
+
+func (m *metrics) unasked(how string) {
+	if m != nil {
+		m.reused.WithLabelValues(how).Inc()
+	}
+}
+
+func (m *metrics) remembered(entries, bytes int) {
+	if m != nil {
+		m.entries.Set(float64(entries))
+		m.bytes.Set(float64(bytes))
+	}
+}
+
+func (m *metrics) evicted() {
+	if m != nil {
+		m.evicts.Inc()
 	}
 }
 

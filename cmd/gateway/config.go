@@ -40,6 +40,8 @@ type settings struct {
 	WebhookMaxInFlight count    `env:"ROOST_WEBHOOK_MAX_IN_FLIGHT" envDefault:"256"`
 	WebhookMaxAnswer   size     `env:"ROOST_WEBHOOK_MAX_ANSWER_SIZE" envDefault:"1MiB"`
 	WebhookRetries     retries  `env:"ROOST_WEBHOOK_RETRIES" envDefault:"3"`
+	WebhookCoalesce    toggle   `env:"ROOST_WEBHOOK_COALESCE" envDefault:"on"`
+	WebhookCacheSize   size     `env:"ROOST_WEBHOOK_CACHE_SIZE" envDefault:"16MiB"`
 
 	WebhookBreaker         percent  `env:"ROOST_WEBHOOK_BREAKER" envDefault:"50%"`
 	WebhookBreakerMinCalls count    `env:"ROOST_WEBHOOK_BREAKER_MIN_CALLS" envDefault:"20"`

@@ -84,6 +84,7 @@ func (p *pod) addBackend() (err error) {
 		p.log.Warn("webhook calls are not signed, because ROOST_WEBHOOK_SECRET is not set")
 	}
 	config := p.webhookConfig()
+	config.Watch = p.hub.Watch
 	config.Settle = p.broker.Settle
 	p.backend, err = webhook.New(config)
 	if err == nil {

@@ -32,6 +32,10 @@ func (c *config) webhookConfig(log *slog.Logger, metrics prometheus.Registerer) 
 			Pause:    time.Duration(c.WebhookBreakerPause),
 			Slow:     time.Duration(c.WebhookBreakerSlow),
 		},
+		Rules:        c.rules,
+		NoCoalescing: !bool(c.WebhookCoalesce),
+		MemoryLimit:  int(c.WebhookCacheSize),
+
 		Logger:     log,
 		Registerer: metrics,
 	}
