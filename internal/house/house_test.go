@@ -31,7 +31,7 @@ var mayImport = map[string][]string{
 var behind = map[string][]string{
 	"github.com/redis/go-redis/v9":        {"roost/hub/redisbroker", "roost/internal/redistest"},
 	"github.com/gorilla/websocket":        {"roost/gateway", "roost/phoenix/phoenixtest", "roost/cmd/gateway"}, // gateway check is a client
-	"github.com/hashicorp/golang-lru/v2":  {"roost/gateway"},
+	"github.com/hashicorp/golang-lru/v2":  {"roost/auth/webhook", "roost/gateway"},
 	"github.com/alicebob/miniredis/v2":    {"roost/cmd/gateway", "roost/internal/redistest"},
 	"go.opentelemetry.io/otel":            {"roost/gateway", "roost/auth/webhook", "roost/cmd/gateway"},
 	"github.com/Shopify/toxiproxy/v2":     {"roost/internal/redistest"},
