@@ -12,8 +12,14 @@ import (
 	"github.com/prometheus/prometheus/promql/parser"
 )
 
+// values are all words in quotation marks in the gateway's source: results and reasons are among them.
+var values = map[string]bool{}
+
 // registered matches the names of metrics in the gateway's source.
 var registered = regexp.MustCompile(`"(roost_[a-z0-9_]+)"`)
+
+// literal matches what may be a label's value there.
+var literal = regexp.MustCompile(`"([a-z0-9_]+)"`)
 
 // metricNames returns the names of all metrics that the gateway's code registers.
 func metricNames(t *testing.T) map[string]bool {
@@ -30,6 +36,9 @@ func metricNames(t *testing.T) map[string]bool {
 		}
 		for _, m := range registered.FindAllStringSubmatch(read(t, path), -1) {
 			names[m[1]] = true
+		}
+		for _, m := range literal.FindAllStringSubmatch(read(t, path), -1) {
+			values[m[1]] = true
 		}
 		return nil
 	})
@@ -60,6 +69,16 @@ func checkExpr(t *testing.T, names map[string]bool, where, text string) []*parse
 			for _, suffix := range []string{"_bucket", "_sum", "_count"} {
 				if base, found := strings.CutSuffix(s.Name, suffix); found && names[base] {
 					name = base
+				}
+			}
+			for _, m := range s.LabelMatchers {
+				if m.Name != "result" {
+					continue
+				}
+				for value := range strings.SplitSeq(m.Value, "|") {
+					if !values[value] {
+						t.Errorf("%s: the gateway's code knows no result %q", where, value)
+					}
 				}
 			}
 			if !names[name] && !ofGo[name] {
