@@ -7,7 +7,7 @@ import (
 	"strings"
 )
 
-// Check returns what keeps rs from working: rules that ask the webhook although it has no URL, or although the calls they
+// Check returns what keeps rs from working: rules that ask the webhook although neither it nor they have a URL, or although the calls they
 // need are not among events, the values of ROOST_WEBHOOK_EVENTS. file is where rs came from, "" if from nowhere. Every
 // rule that cannot work is one error of the joined result, as "file:line: sentence". A program whose backend is not the
 // webhook has no use for Check.
@@ -37,7 +37,7 @@ func (r *Rule) trouble(webhook bool, events []string) string {
 	ask(r.asksJoin(), "join", "join: allow or join: deny")
 	ask(r.asksPush(), "push", "push: broadcast, broadcast_from, stream or deny")
 	switch {
-	case len(asked) > 0 && !webhook:
+	case len(asked) > 0 && !webhook && r.Webhook == nil:
 		return fmt.Sprintf("asks the webhook (%s), but ROOST_WEBHOOK_URL is not set: set it, or write %s",
 			strings.Join(asked, ", "), strings.Join(instead, ", and "))
 	case len(missing) > 0:

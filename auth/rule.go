@@ -1,6 +1,7 @@
 package auth
 
 import (
+	"slices"
 	"strings"
 	"time"
 )
@@ -76,6 +77,11 @@ func (rs Rules) AskBackend() bool {
 		}
 	}
 	return false
+}
+
+// HaveBackends tells whether any rule has a backend of its own.
+func (rs Rules) HaveBackends() bool {
+	return slices.ContainsFunc(rs, func(r Rule) bool { return r.Webhook != nil })
 }
 
 // asksJoin tells whether joins go to the backend.

@@ -52,6 +52,9 @@ func newID() string { return "msg_" + rand.Text() }
 // join whose connection failed is asked again, with the same id and body. It blocks for at most Config.Timeout.
 func ask[T any](ctx context.Context, p *endpoint, e event, render func() []byte, decode func([]byte) (T, error)) (T, error) {
 	var answer T
+	if p == nil {
+		return answer, errNoBackend
+	}
 	ctx, cancel := context.WithTimeoutCause(ctx, p.timeout, errDeadline)
 	defer cancel()
 	q := question{event: e, id: newID(), render: render, accept: func(body []byte) (err error) {

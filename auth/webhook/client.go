@@ -15,7 +15,8 @@ import (
 type Client struct {
 	config  Config
 	on      [len(words)]bool
-	main    *endpoint
+	main    *endpoint                // nil if only rules have backends
+	byRule  map[*auth.Rule]*endpoint // of rules with a backend of their own
 	flights flights
 	memory  *memory
 	metrics *metrics
@@ -30,24 +31,21 @@ var (
 	_ auth.Forgetter = (*Client)(nil)
 )
 
-// mainName is the name of the backend at Config.URL.
-const mainName = "default"
-
 // New returns a Client. The error joins all that is wrong with config; it holds no secret.
 func New(config Config) (*Client, error) {
 	c := &Client{config: config.withDefaults()}
-	address, badURL := parseURL(config.URL)
-	var badEvents, badMetrics error
+	var badEvents, err error
 	c.on, badEvents = parseEvents(c.config.Events)
-	secrets, badSecrets := newSigner(config.Secrets)
-	if err := errors.Join(badURL, badEvents, badSecrets); err != nil {
+	backends, badBackends := c.config.backends()
+	files, badFiles := newTLSFiles(c.config.TLS, c.config.Logger)
+	if err = errors.Join(badEvents, badBackends, badFiles); err != nil {
 		return nil, fmt.Errorf("webhook: %w", err)
 	}
-	if c.metrics, badMetrics = newMetrics(config.Registerer, c.notices.lag); badMetrics != nil {
-		return nil, fmt.Errorf("webhook: %w", badMetrics)
+	if c.metrics, err = newMetrics(config.Registerer, c.notices.lag); err != nil {
+		return nil, fmt.Errorf("webhook: %w", err)
 	}
-	if c.main, badMetrics = newEndpoint(mainName, address, secrets, &c.config, c.metrics); badMetrics != nil {
-		return nil, fmt.Errorf("webhook: %w", badMetrics)
+	if err = c.addEndpoints(backends, files); err != nil {
+		return nil, fmt.Errorf("webhook: %w", err)
 	}
 	c.flights = flights{ask: c.joinOnce, metrics: c.metrics, byKey: map[key]*flight{}}
 	c.memory = newMemory(c.config.MemoryLimit, c.config.Watch, c.metrics)
@@ -69,5 +67,5 @@ func (c *Client) Push(ctx context.Context, r *auth.PushRequest) (*auth.Answer, e
 	if !c.on[push] {
 		return nil, errors.New("webhook: push is not among the events")
 	}
-	return ask(ctx, c.main, push, func() []byte { return pushRequest(r) }, decodePush)
+	return ask(ctx, c.endpoint(r.Topic), push, func() []byte { return pushRequest(r) }, decodePush)
 }

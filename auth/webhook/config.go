@@ -2,6 +2,7 @@ package webhook
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -16,7 +17,7 @@ import (
 	"roost/auth"
 )
 
-// Config says how a [Client] behaves. URL is required; everything else has a default.
+// Config says how a [Client] behaves. URL is required, unless rules have backends; everything else has a default.
 type Config struct {
 	URL     string   // where requests are posted: http or https, a user and password are sent as basic authentication
 	Secrets []string // "whsec_<base64>"; each signs, and an entry may hold several, separated by spaces. Default: unsigned
@@ -28,7 +29,8 @@ type Config struct {
 	Retries       int           // how often a connect or join whose connection failed is sent again; negative: never. Default: 3
 	Breaker       BreakerConfig // Default: opens when half of 20 or more calls in 10s fail or are slow
 
-	Rules        auth.Rules // how long a yes holds while the backend is down. Default: not at all
+	Rules        auth.Rules // which topics have a backend of their own, and how long a yes holds while it is down. Default: none
+	TLS          TLSConfig  // of connections to backends. Default: the system's roots, no certificate
 	NoCoalescing bool       // equal joins of one socket id are asked one by one. Default: they share a call
 	MemoryLimit  int        // bytes of answers that are remembered for the cache of answers and the stale of rules. Default: 16 MiB
 
@@ -67,9 +69,6 @@ func (c Config) withDefaults() Config {
 	set(&c.NoticeMaxAge, 24*time.Hour)
 	set(&c.NoticeRate, 500)
 	set(&c.FlushTimeout, 5*time.Second)
-	if c.Transport == nil {
-		c.Transport = c.newTransport()
-	}
 	if c.Logger == nil {
 		c.Logger = slog.Default()
 	}
@@ -84,14 +83,14 @@ func set[T int | time.Duration](field *T, value T) {
 
 // newTransport returns a transport that keeps as many connections as there may be calls. It takes a proxy from the
 // environment, but never for this machine itself.
-func (c Config) newTransport() *http.Transport {
+func (c Config) newTransport(client *tls.Config) *http.Transport {
 	return &http.Transport{
 		Proxy:                  http.ProxyFromEnvironment,
 		DialContext:            (&net.Dialer{Timeout: c.Timeout}).DialContext,
 		ForceAttemptHTTP2:      true,
-		MaxIdleConns:           c.MaxInFlight,
 		MaxIdleConnsPerHost:    c.MaxInFlight,
 		IdleConnTimeout:        90 * time.Second,
+		TLSClientConfig:        client,
 		TLSHandshakeTimeout:    c.Timeout,
 		MaxResponseHeaderBytes: 64 << 10,
 		DisableCompression:     true,

@@ -17,6 +17,10 @@
 // often is left alone for a while (TestBreakerOpensAndCloses), also by those in line (TestBreakerEmptiesTheLine). Connections
 // are kept, as many as calls may run (TestConnectionsAreKept).
 //
+// # Backends
+// Topics whose rule has a backend are asked there, and no backend's trouble is another's (TestBackendsOfRules,
+// TestBackendsFailAlone). TLS files may change while the client runs (TestTLS).
+//
 // # Joins that are not asked about
 // Only joins of one socket id share anything. Equal ones under way share a call, which lives while anybody wants it
 // (TestEqualJoinsShareACall, TestSharedCallLivesWhileAnybodyWantsIt). What is remembered of a socket id is bounded

@@ -47,7 +47,7 @@ func (c *Client) Join(ctx context.Context, r *auth.JoinRequest) (*auth.Answer, e
 		return nil, errors.New("webhook: join is not among the events")
 	}
 	if r.Client.ID == "" { // strangers share nothing
-		a, err := ask(ctx, c.main, join, func() []byte { return joinRequest(r) }, decodeJoin)
+		a, err := ask(ctx, c.endpoint(r.Topic), join, func() []byte { return joinRequest(r) }, decodeJoin)
 		return a.Answer, err
 	}
 	if a := c.memory.recall(cacheKey(r)); a != nil {
@@ -66,7 +66,7 @@ func (c *Client) joinOnce(ctx context.Context, r *auth.JoinRequest, author func(
 	id, stale := r.Client.ID, c.stale(r.Topic)
 	epoch := c.memory.begin(id)
 	defer c.memory.end(id)
-	a, err := ask(ctx, c.main, join, func() []byte { return joinRequest(author()) }, decodeJoin)
+	a, err := ask(ctx, c.endpoint(r.Topic), join, func() []byte { return joinRequest(author()) }, decodeJoin)
 	switch {
 	case err == nil && a.Status == phoenix.StatusOK:
 		if a.cache > 0 {

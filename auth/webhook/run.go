@@ -26,7 +26,7 @@ func (c *Client) Run(ctx context.Context) error {
 			for l, n := c.notices.next(); l != nil; l, n = c.notices.next() {
 				err := c.pace.Wait(sending)
 				if err == nil {
-					err = c.main.call(sending, n.event, n.id, n.body(), func([]byte) error { return nil })
+					err = c.send(sending, n)
 				}
 				c.notices.settle(l, n, err)
 			}
@@ -46,6 +46,15 @@ func (c *Client) Run(ctx context.Context) error {
 	c.notices.end()
 	err := lanes.Wait()
 	c.notices.close()
-	c.main.closeIdle()
+	c.closeIdle()
 	return err
+}
+
+// send tries a notice once.
+func (c *Client) send(ctx context.Context, n *notice) error {
+	p := c.backendOf(n)
+	if p == nil {
+		return errNoBackend
+	}
+	return p.call(ctx, n.event, n.id, n.body(), func([]byte) error { return nil })
 }

@@ -6,6 +6,7 @@ import (
 	"net"
 	"os"
 	"path"
+	"slices"
 	"strings"
 
 	"github.com/caarlos0/env/v11"
@@ -42,6 +43,9 @@ type settings struct {
 	WebhookRetries     retries  `env:"ROOST_WEBHOOK_RETRIES" envDefault:"3"`
 	WebhookCoalesce    toggle   `env:"ROOST_WEBHOOK_COALESCE" envDefault:"on"`
 	WebhookCacheSize   size     `env:"ROOST_WEBHOOK_CACHE_SIZE" envDefault:"16MiB"`
+	WebhookTLSCA       string   `env:"ROOST_WEBHOOK_TLS_CA" none:"the system's roots"`
+	WebhookTLSCert     string   `env:"ROOST_WEBHOOK_TLS_CERT"`
+	WebhookTLSKey      string   `env:"ROOST_WEBHOOK_TLS_KEY"`
 
 	WebhookBreaker         percent  `env:"ROOST_WEBHOOK_BREAKER" envDefault:"50%"`
 	WebhookBreakerMinCalls count    `env:"ROOST_WEBHOOK_BREAKER_MIN_CALLS" envDefault:"20"`
@@ -127,6 +131,7 @@ func loadConfig(environ []string, dev, terminal bool) (*config, error) {
 	if !dev || cfg.RedisURL != "" {
 		check("REDIS_URL", cfg.checkRedisURL())
 	}
+	check("ROOST_WEBHOOK_TLS_CA, _CERT and _KEY", checkWebhook(webhook.Config{TLS: webhook.TLSConfig{CA: cfg.WebhookTLSCA, Cert: cfg.WebhookTLSCert, Key: cfg.WebhookTLSKey}}))
 	wrong = append(wrong, cfg.readRules(dev || vars["ROOST_WEBHOOK_URL"] != ""))
 	return cfg, errors.Join(wrong...)
 }
@@ -183,6 +188,20 @@ func checkWebhook(part webhook.Config) error {
 	return errors.Unwrap(err)
 }
 
+// checkBackends checks the backends that rules have of their own, and that connects have one, too.
+func (c *config) checkBackends(asked bool) error {
+	if !c.rules.HaveBackends() {
+		return nil
+	}
+	if !asked && (slices.Contains(c.WebhookEvents, "connect") || slices.Contains(c.WebhookEvents, "disconnect")) {
+		return errors.New("ROOST_WEBHOOK_URL: not set, but ROOST_WEBHOOK_EVENTS lists connect or disconnect, which belong to no rule")
+	}
+	if err := checkWebhook(webhook.Config{Rules: c.rules}); err != nil {
+		return fmt.Errorf("%s: %w", c.TopicsFile, err)
+	}
+	return nil
+}
+
 func (c *config) checkLoopback() error {
 	if ip := net.ParseIP(c.AdminHost); c.AdminHost != "localhost" && (ip == nil || !ip.IsLoopback()) {
 		return fmt.Errorf("%q: gateway dev listens on loopback only", c.AdminHost)
@@ -192,7 +211,7 @@ func (c *config) checkLoopback() error {
 
 // readRules reads the topic rules, and the default ones where there is no file, and checks them against what the webhook
 // can be asked.
-func (c *config) readRules(webhook bool) error {
+func (c *config) readRules(asked bool) error {
 	c.rules = auth.DefaultRules
 	if c.TopicsFile != "" {
 		data, err := os.ReadFile(c.TopicsFile)
@@ -203,7 +222,7 @@ func (c *config) readRules(webhook bool) error {
 			return err
 		}
 	}
-	return c.rules.Check(c.TopicsFile, webhook, c.WebhookEvents)
+	return errors.Join(c.rules.Check(c.TopicsFile, asked, c.WebhookEvents), c.checkBackends(asked))
 }
 
 // namedErrors takes apart what the parser found, and names settings instead of struct fields.

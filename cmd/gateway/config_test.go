@@ -104,6 +104,8 @@ func TestConfigErrors(t *testing.T) {
 		"events":                  {"ROOST_WEBHOOK_EVENTS=join,push,shout", `ROOST_WEBHOOK_EVENTS: unknown event "shout"`},
 		"events the rules need":   {"ROOST_WEBHOOK_EVENTS=join", `ROOST_WEBHOOK_EVENTS does not list push`},
 		"breaker":                 {"ROOST_WEBHOOK_BREAKER=0.5", `ROOST_WEBHOOK_BREAKER: "0.5" is neither a share from 1% to 100% nor off`},
+		"TLS":                     {"ROOST_WEBHOOK_TLS_CA=/nowhere/ca.pem", "ROOST_WEBHOOK_TLS_CA, _CERT and _KEY: TLS: open /nowhere/ca.pem"},
+		"half a pair":             {"ROOST_WEBHOOK_TLS_KEY=key.pem", "one of them is missing"},
 		"retries":                 {"ROOST_WEBHOOK_RETRIES=0", `ROOST_WEBHOOK_RETRIES: "0" is neither a number above 0 nor off`},
 		"webhook secret":          {"ROOST_WEBHOOK_SECRET=letmein", "ROOST_WEBHOOK_SECRET: secret 1 is not whsec_ followed by base64"},
 		"webhook url":             {"ROOST_WEBHOOK_URL=localhost:3000", "ROOST_WEBHOOK_URL: not an http:// or https:// URL with a host"},
@@ -280,5 +282,24 @@ func TestConfigLimits(t *testing.T) {
 	}
 	if got := cfg.limits(); got != want {
 		t.Errorf("got %+v, want %+v", got, want)
+	}
+}
+
+func TestConfigBackendsOfRules(t *testing.T) {
+	rules := func(backend string) string {
+		return "ROOST_TOPICS_FILE=" + write(t, "topics.yaml", "topics:\n  - {topic: \"a:*\", webhook: {url: \"http://u:hunter2@a:1\", "+backend+"}}\n")
+	}
+	for backend, want := range map[string]string{
+		"secret: " + secret:                "",
+		"secret: hunter2":                  `the rule for "a:*": secret 1 is not whsec_ followed by base64`,
+		"secret_file: /nowhere/secret.txt": `the rule for "a:*": secret_file: open /nowhere/secret.txt`,
+	} {
+		_, wrong := load("REDIS_URL=redis://localhost:1", rules(backend))
+		if (wrong == "") != (want == "") || !strings.Contains(wrong, want) || strings.Contains(wrong, "hunter2") {
+			t.Errorf("%s: got %q, want %q in it and no secret", backend, wrong, want)
+		}
+	}
+	if _, wrong := load("REDIS_URL=redis://localhost:1", rules("timeout: 1s"), "ROOST_WEBHOOK_EVENTS=connect,join,push"); !strings.Contains(wrong, "ROOST_WEBHOOK_URL") {
+		t.Errorf("connect without a backend for all: got %q, want ROOST_WEBHOOK_URL in it", wrong)
 	}
 }

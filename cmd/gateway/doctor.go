@@ -127,6 +127,9 @@ const trap = "is it running? And inside a container localhost is the container i
 func (d *doctor) webhook(ctx context.Context) {
 	switch {
 	case d.cfg.WebhookURL.URL != nil:
+	case d.cfg.rules.HaveBackends():
+		d.ok("webhook", "none for all topics; the backends of rules are not tried")
+		return
 	case d.cfg.rules.AskBackend():
 		return // the settings say so
 	default:

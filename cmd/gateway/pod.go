@@ -77,10 +77,10 @@ func advertised(u webURL) string {
 
 // addBackend builds the webhook, if there is one to call.
 func (p *pod) addBackend() (err error) {
-	if p.cfg.WebhookURL.URL == nil {
+	if p.cfg.WebhookURL.URL == nil && !p.cfg.rules.HaveBackends() {
 		return nil
 	}
-	if p.cfg.WebhookSecret == "" {
+	if p.cfg.WebhookURL.URL != nil && p.cfg.WebhookSecret == "" {
 		p.log.Warn("webhook calls are not signed, because ROOST_WEBHOOK_SECRET is not set")
 	}
 	config := p.webhookConfig()

@@ -15,7 +15,7 @@ import (
 // webhookConfig is what the settings say about the webhook.
 func (c *config) webhookConfig(log *slog.Logger, metrics prometheus.Registerer) webhook.Config {
 	return webhook.Config{
-		URL:           c.WebhookURL.URL.String(),
+		URL:           advertised(c.WebhookURL),
 		Secrets:       []string{c.WebhookSecret},
 		Timeout:       time.Duration(c.WebhookTimeout),
 		Events:        c.WebhookEvents,
@@ -32,6 +32,7 @@ func (c *config) webhookConfig(log *slog.Logger, metrics prometheus.Registerer) 
 			Pause:    time.Duration(c.WebhookBreakerPause),
 			Slow:     time.Duration(c.WebhookBreakerSlow),
 		},
+		TLS:          webhook.TLSConfig{CA: c.WebhookTLSCA, Cert: c.WebhookTLSCert, Key: c.WebhookTLSKey},
 		Rules:        c.rules,
 		NoCoalescing: !bool(c.WebhookCoalesce),
 		MemoryLimit:  int(c.WebhookCacheSize),
