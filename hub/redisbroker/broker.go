@@ -192,6 +192,9 @@ func (b *Broker) listen(ctx context.Context, sink hub.Sink) {
 		sink = &oneByOne{sink: sink}
 		links.Go(func() { b.shards.run(ctx, sink) })
 	}
+	if b.client.cluster != nil {
+		links.Go(func() { b.client.watchMasters(ctx, b.roster.distrust) })
+	}
 	b.subs.gap = sink.Gap
 	links.Go(func() { b.link.run(ctx, sink) })
 	links.Wait()

@@ -5,7 +5,6 @@ import (
 	"crypto/tls"
 	"fmt"
 	"net"
-	"sync"
 	"time"
 
 	"github.com/redis/go-redis/v9"
@@ -85,21 +84,6 @@ func (c *client) at(ctx context.Context, addr string) (*redis.Client, error) {
 	options := *like.Options()
 	options.Addr = addr
 	return redis.NewClient(&options), nil
-}
-
-// masters asks a cluster who its masters are.
-func (c *client) masters(ctx context.Context) (map[string]bool, error) {
-	ctx, cancel := context.WithTimeout(ctx, commandTimeout)
-	defer cancel()
-	var mu sync.Mutex
-	addrs := map[string]bool{}
-	err := c.cluster.ForEachMaster(ctx, func(_ context.Context, node *redis.Client) error {
-		mu.Lock()
-		defer mu.Unlock()
-		addrs[node.Options().Addr] = true
-		return nil
-	})
-	return addrs, err
 }
 
 // moved reads the error by which the node at from tells that a slot is at another one.

@@ -9,11 +9,10 @@ import (
 	"roost/hub"
 )
 
-// Times of the router.
+// Patience of the router.
 const (
-	mastersInterval = 10 * time.Second       // how often it looks who is a master
-	goneLooks       = 2                      // so many looks without it, and a node is no master
-	placeRetry      = 100 * time.Millisecond // after nobody could say who has a slot
+	goneLooks  = 2                      // so many looks without it, and a node is no master
+	placeRetry = 100 * time.Millisecond // after nobody could say who has a slot
 )
 
 // shards keeps one link to each master of a cluster, and each subscription on the link to the master of its slot. It learns
