@@ -150,6 +150,8 @@ func (c *ClusterServer) MoveSlot(t testing.TB, slot int, to *Node) {
 	if from == to {
 		return
 	}
+	// A node that does not know of the latest epoch would take the slot with one that another node's old claim beats.
+	Eventually(t, "epoch that all nodes know", func() bool { return c.inStep(ctx) })
 	must(t, to.Client.Do(ctx, "CLUSTER", "SETSLOT", slot, "IMPORTING", from.ID).Err())
 	must(t, from.Client.Do(ctx, "CLUSTER", "SETSLOT", slot, "MIGRATING", to.ID).Err())
 	host, port, _ := net.SplitHostPort(to.Addr())
@@ -181,6 +183,20 @@ func (c *ClusterServer) MoveSlot(t testing.TB, slot int, to *Node) {
 		}
 		return true
 	})
+}
+
+// inStep tells whether all nodes that run know the same epoch.
+func (c *ClusterServer) inStep(ctx context.Context) bool {
+	epochs := map[string]bool{}
+	for _, n := range c.Nodes {
+		if n.real.cmd == nil {
+			continue
+		}
+		_, rest, _ := strings.Cut(n.Client.ClusterInfo(ctx).Val(), "cluster_current_epoch:")
+		epoch, _, _ := strings.Cut(rest, "\r")
+		epochs[epoch] = true
+	}
+	return len(epochs) == 1
 }
 
 func must(t testing.TB, err error) {
