@@ -26,12 +26,12 @@ type churn struct {
 }
 
 func (c *churn) run(quit <-chan struct{}) {
-	for {
+	for n := 0; ; n++ {
 		select {
 		case <-quit:
 			return
-		default:
-			if err := c.visit(); err != nil {
+		case <-time.After(100 * time.Millisecond):
+			if err := c.visit(n%4 == 0); err != nil {
 				c.seen.errors.Add(1)
 				c.last.Store(err)
 			}
@@ -39,8 +39,22 @@ func (c *churn) run(quit <-chan struct{}) {
 	}
 }
 
-// visit is one client's time with the pod.
-func (c *churn) visit() error {
+// churners is how many clients come and go at once.
+const churners = 32
+
+// runFor lets them do so for d.
+func (c *churn) runFor(d time.Duration) {
+	quit := make(chan struct{})
+	defer time.AfterFunc(d, func() { close(quit) }).Stop()
+	var all sync.WaitGroup
+	for range churners {
+		all.Go(func() { c.run(quit) })
+	}
+	all.Wait()
+}
+
+// visit is one client's time with the pod. Not everyone wants to join.
+func (c *churn) visit(join bool) error {
 	conn, _, err := websocket.DefaultDialer.Dial(c.pod.url("vsn=2.0.0&user_id="+newUser()), nil)
 	if err != nil {
 		return err
@@ -58,6 +72,9 @@ func (c *churn) visit() error {
 	topic := quote(newTopic("churn"))
 	if answer, err := ask(`[null,"1","phoenix","heartbeat",{}]`); err != nil || !strings.Contains(answer, `"ok"`) {
 		return fmt.Errorf("a heartbeat was answered %q, %w", answer, err)
+	}
+	if !join {
+		return nil
 	}
 	answer, err := ask(`["1","2",` + topic + `,"phx_join",{}]`)
 	switch {
@@ -111,11 +128,15 @@ func TestOutage(t *testing.T) {
 			for range 50 {
 				leavers = append(leavers, dial(t, p, "vsn=2.0.0").named(newTopic("leaver")).joined())
 			}
+			c.runFor(time.Second) // connections to the backend stay open for a while, and cost goroutines
+			c.seen.connects.Store(0)
+			c.seen.joined.Store(0)
+			d.goroutines[0] = p.metric(t, "go_goroutines")
 			subscriptions := p.metric(t, "roost_redis_subscriptions")
 			hurt.begin(s, proxy)
 			quit := make(chan struct{})
 			var all sync.WaitGroup
-			for range 32 {
+			for range churners {
 				all.Go(func() { c.run(quit) })
 			}
 			all.Go(func() { c.leave(leavers, *outageTime/2) })
@@ -135,7 +156,7 @@ func TestOutage(t *testing.T) {
 				t.Errorf("the live heap grew from %.1f to %.1f MiB", first, last)
 			}
 			// Each client has a socket id and a topic for a moment, and the topic stays for 2 s more.
-			if most := subscriptions + 2*32 + float64(c.seen.connects.Load())*5/outageTime.Seconds(); topics > most {
+			if most := subscriptions + 2*churners + float64(c.seen.connects.Load())*5/outageTime.Seconds(); topics > most {
 				t.Errorf("got %v subscriptions, %v before, want %v at most", topics, subscriptions, most)
 			}
 			hurt.end(s, proxy)
