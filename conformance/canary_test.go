@@ -11,6 +11,7 @@ import (
 	"os"
 	"os/exec"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -126,7 +127,9 @@ func (c *cage) asOperator(p *pod) {
 func TestCanary(t *testing.T) {
 	t.Parallel()
 	server := ownRedis(t, "--user", "app", "on", ">"+canary, "~*", "&*", "+@all")
+	spans := newCollector(t)
 	c := &cage{t: t, environ: settings{
+		"OTEL_EXPORTER_OTLP_ENDPOINT": spans.url, "OTEL_EXPORTER_OTLP_HEADERS": "x-key=" + canary,
 		"LOG_LEVEL":              "debug",
 		"ROOST_WEBHOOK_SECRET":   secret + " " + canaryKey,
 		"ROOST_WEBHOOK_URL":      strings.Replace(lab.backend.url, "http://", "http://app:"+canary+"@", 1) + "/lp?key=" + canary,
@@ -136,8 +139,9 @@ func TestCanary(t *testing.T) {
 		"ROOST_LONGPOLL_WINDOW":  "1s",
 	}}
 	t.Cleanup(func() { // after the pods' logs have been read
+		c.hear("traces", spans.all())
 		c.wantHeard("join crashed", "push failed", "connect failed", "origin refused", "dropped a malformed publish", "limit reached",
-			"long-poll owner", "bad answer", "WRONGPASS", "redis link down", "roost_connections_rejected_total", "REDIS_URL", "(set)")
+			"long-poll owner", "bad answer", "WRONGPASS", "redis link down", "roost_connections_rejected_total", "REDIS_URL", "(set)", "service.name")
 	})
 	redisURL := "redis://app:" + canary + "@" + server.addr()
 	well := c.pod(redisURL, nil)
@@ -162,6 +166,38 @@ func TestCanary(t *testing.T) {
 		t.Error(err)
 	}
 	c.asOperator(lonely)
+}
+
+// collector takes the spans of pods.
+type collector struct {
+	url string
+
+	mu    sync.Mutex
+	spans []byte
+}
+
+func newCollector(t *testing.T) *collector {
+	t.Helper()
+	c := &collector{}
+	server := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+		body, err := io.ReadAll(r.Body)
+		if err != nil {
+			t.Error(err)
+		}
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		c.spans = append(c.spans, body...)
+	}))
+	t.Cleanup(server.Close)
+	c.url = server.URL
+	return c
+}
+
+// all returns the spans that came, as they came: texts are readable in them.
+func (c *collector) all() string {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return string(c.spans)
 }
 
 // secretive is the header of a client that has much to hide.
