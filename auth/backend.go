@@ -79,8 +79,8 @@ type ConnectAnswer struct {
 	Assigns json.RawMessage // object; nil means {}
 }
 
-// Answer accepts a join, or answers a push. Its order of effects is, for a join: reply, pushes, broadcasts; for a push:
-// broadcasts, reply, pushes, stop.
+// Answer accepts a join, or answers a push. Its order of effects is, for a join: reply, presence, pushes, broadcasts; for a
+// push: broadcasts, presence, reply, pushes, stop.
 type Answer struct {
 	// Status is "ok" or "error" for a join. A push may have any status, and none means that it gets no reply.
 	Status string
@@ -93,8 +93,17 @@ type Answer struct {
 	Pushes []Push
 	// Broadcasts go to all members of a topic.
 	Broadcasts []Broadcast
+	// Presence says what the member shows of itself where the topic's rule keeps presence; nil changes nothing.
+	Presence *Presence
 	// Stop ends the channel: StopClose or StopError. Push only.
 	Stop Stop
+}
+
+// Presence is what a member shows of itself to its topic.
+type Presence struct {
+	Key  string // who it is; several members may have the same. Another key replaces the first
+	Meta []byte // JSON object, nil means {}
+	None bool   // it shows nothing any more
 }
 
 // Push is one event for one member.

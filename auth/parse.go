@@ -152,25 +152,33 @@ func (p *ruleParser) rule(n ast.Node) Rule {
 				"deny":           func() { rule.Push = PushDeny },
 			})
 		case "members":
-			if b, ok := value.(*ast.BoolNode); ok {
-				rule.Members = b.Value
-			} else {
-				p.fail(at, "members is not true or false: write one of them, without quotes")
-			}
+			rule.Members = p.truth(value, at, key, rule.Members)
+		case "presence":
+			rule.Presence = p.truth(value, at, key, false)
 		case "stale":
 			rule.Stale = p.span(value, at, key)
 		case "webhook":
 			rule.Webhook = p.webhook(value, at)
-		case "presence", "history":
+		case "history":
 			p.fail(at, "%s is not in this version yet: delete it", key)
 		default:
-			p.fail(at, "unknown key %q: the keys of a rule are topic, join, push, members, stale and webhook", key)
+			p.fail(at, "unknown key %q: the keys of a rule are topic, join, push, members, presence, stale and webhook", key)
 		}
 	})
 	if ok && !found {
 		p.fail(rule.Line, `this rule has no topic: write "topic: rooms:*", or a whole topic`)
 	}
 	return rule
+}
+
+// truth reads true or false, and returns other if it is neither.
+func (p *ruleParser) truth(n ast.Node, at int, key string, other bool) bool {
+	b, ok := n.(*ast.BoolNode)
+	if !ok {
+		p.fail(at, "%s is not true or false: write one of them, without quotes", key)
+		return other
+	}
+	return b.Value
 }
 
 // pattern reads the topic of a rule, and returns "" if it cannot be one.

@@ -98,7 +98,7 @@ func TestParseRulesErrors(t *testing.T) {
 		"members yes":           {rule("members: yes"), []string{"f:3: members is not true or false"}},
 		"members in quotes":     {rule("members: 'true'"), []string{"f:3: members is not true or false"}},
 		"join token":            {rule("join: token"), []string{"f:3: join: token is not in this version yet: write one of allow, deny, webhook"}},
-		"presence":              {rule("presence: true"), []string{"f:3: presence is not in this version yet"}},
+		"presence":              {rule("presence: 1"), []string{"f:3: presence is not true or false"}},
 		"history":               {rule("history: {size: 100, ttl: 10m}"), []string{"f:3: history is not in this version yet"}},
 		"stale":                 {rule("stale: forever"), []string{`f:3: stale: "forever" is not a duration such as 30s or 5m`}},
 		"a webhook":             {rule("webhook: {url: 'ftp://u:hunter2@b', secrets: x, timeout: 5}"), []string{"f:3: url is not an http:// or https:// URL with a host", `f:3: unknown key "secrets"`, "f:3: timeout is not a text"}},
@@ -112,7 +112,7 @@ func TestParseRulesErrors(t *testing.T) {
 		"a tab":                 {"topics:\n\t- topic: t\n", []string{"f:2: this is not YAML"}},
 		"not UTF-8":             {"topics:\n - topic: \xff\n", []string{"f:2: this is not UTF-8"}},
 		"all at once": {
-			"topic: x\ntopics:\n - topic: a*b\n   join: no\n - topic: c\n   members: 1\n   presence: true\n - push: deny\nmore: 1\n",
+			"topic: x\ntopics:\n - topic: a*b\n   join: no\n - topic: c\n   members: 1\n   presence: 7\n - push: deny\nmore: 1\n",
 			[]string{"f:1: unknown key", "f:3: topic", "f:4: join", "f:6: members", "f:7: presence", "f:8: this rule has no topic", "f:9: unknown key"},
 		},
 	} {

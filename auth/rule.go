@@ -31,10 +31,12 @@ type Rule struct {
 	Pattern string // exact, or a prefix that ends in *
 	Join    JoinRule
 	Push    PushRule
-	Members bool          // keep the membership set
-	Stale   time.Duration // a join that the backend allowed is allowed again for so long while it is down; 0: not at all
-	Webhook *Webhook      // the backend of these topics; nil: the one of all topics
-	Line    int           // where it stands in its file, 0 if in none
+	Members bool // keep the membership set
+	// Presence keeps who is present, by what the Backend's answers say, and tells members.
+	Presence bool
+	Stale    time.Duration // a join that the backend allowed is allowed again for so long while it is down; 0: not at all
+	Webhook  *Webhook      // the backend of these topics; nil: the one of all topics
+	Line     int           // where it stands in its file, 0 if in none
 }
 
 // Webhook is a backend of its own for the topics of a rule.

@@ -22,6 +22,7 @@ type answer struct {
 	Broadcast      []event         `json:"broadcast,omitempty"`
 	Stop           string          `json:"stop,omitempty"`
 	Cache          string          `json:"cache,omitempty"`
+	Presence       json.RawMessage `json:"presence,omitempty"`
 }
 
 // event is a push or a broadcast of an answer.
@@ -76,6 +77,8 @@ func (b *backend) answerJoin(w http.ResponseWriter, r *http.Request, c call) {
 		Status int
 		Bad    string
 		Cache  string
+		Key    json.RawMessage
+		Meta   json.RawMessage
 	}
 	json.Unmarshal(c.Data.Payload, &want) // a payload may be any JSON, most say nothing
 	name := strings.TrimPrefix(c.Data.Topic, "room:")
@@ -100,6 +103,9 @@ func (b *backend) answerJoin(w http.ResponseWriter, r *http.Request, c call) {
 		}
 	}
 	a := answer{Status: "ok", Response: wrap("got", c.Data.Payload), Cache: want.Cache}
+	if want.Key != nil {
+		a.Presence = presence(want.Key, want.Meta)
+	}
 	if want.After {
 		a.Broadcast = []event{{Event: "user_entered", Payload: wrap("user", want.User)}}
 		a.Push = []event{{Event: "joined", Payload: json.RawMessage(`{"status":"connected"}`)}}
@@ -114,6 +120,14 @@ func (b *backend) answerNotice(w http.ResponseWriter, c call) {
 		return
 	}
 	w.WriteHeader(http.StatusNoContent)
+}
+
+// presence returns {"key":<key>,"meta":<meta>}, or without the meta if it is nil.
+func presence(key, meta json.RawMessage) json.RawMessage {
+	if meta == nil {
+		return wrap("key", key)
+	}
+	return fmt.Appendf(nil, `{"key":%s,"meta":%s}`, key, meta)
 }
 
 // wrap returns {"<name>":<value>}.

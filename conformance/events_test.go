@@ -43,6 +43,10 @@ func answerPush(w http.ResponseWriter, r *http.Request, c call) {
 			Broadcast: []event{{Event: "b1"}, {Event: "b2"}}}
 	case "remember":
 		a = answer{Status: "ok", Assigns: payload}
+	case "pres_track", "pres_update": // the payload is what presence says
+		a = answer{Status: "ok", Presence: payload}
+	case "pres_untrack":
+		a = answer{Status: "ok", Presence: json.RawMessage("null")}
 	case "recall":
 		a = answer{Status: "ok", Response: c.Data.Assigns}
 	case "stop_normal":

@@ -21,7 +21,9 @@ const secret = "whsec_cm9vc3QgY29uZm9ybWFuY2UgdGVzdHMh"
 // rules make room:* the only topics there are.
 const (
 	rulesFile = "topics.yaml"
-	rules     = "topics:\n  - {topic: \"room:*\", join: webhook, push: webhook}\n"
+	rules     = "topics:\n  - {topic: \"room:pres*\", join: webhook, push: webhook, presence: true}\n" +
+		"  - {topic: \"room:only-pres*\", join: webhook, push: webhook, presence: true, members: false}\n" +
+		"  - {topic: \"room:*\", join: webhook, push: webhook}\n"
 )
 
 // settings are environment variables.

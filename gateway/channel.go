@@ -21,9 +21,10 @@ type channel struct {
 	reason    auth.Reason // why it ended
 	number    uint32      // among all joins of the connection, from 1
 	state     channelState
-	entering  bool // the hub is asked, or has been
-	kicked    bool // the backend ended it before it was joined
-	announced bool // it should be in the roster
+	presence  *hub.Presence // what it shows, or nil; guarded by conn.mu
+	entering  bool          // the hub is asked, or has been
+	kicked    bool          // the backend ended it before it was joined
+	announced bool          // it should be in the roster
 }
 
 type channelState uint8

@@ -50,6 +50,9 @@ func (c *conn) join(ctx context.Context, m *phoenix.Message) {
 		return
 	}
 	if c.open(ctx, ch, m, answer, farewell) {
+		if ch.rule.Presence {
+			c.welcome(ctx, ch, answer)
+		}
 		c.broadcast(ctx, ch, answer.Broadcasts, false)
 	}
 }
@@ -114,7 +117,7 @@ var errNoAnswer = errors.New("gateway: the backend answered nothing")
 func (c *conn) enter(ctx context.Context, ch *channel) error {
 	entry := ch.member()
 	c.mu.Lock()
-	ch.entering, ch.announced = true, !entry.Unlisted || entry.Notice.Record != ""
+	ch.entering, ch.announced = true, !entry.Unlisted || entry.Tracked || entry.Notice.Record != ""
 	c.mu.Unlock()
 	ctx, cancel := context.WithTimeout(ctx, c.gw.cfg.CallTimeout)
 	defer cancel()
@@ -164,7 +167,12 @@ func (c *conn) open(ctx context.Context, ch *channel, m *phoenix.Message, answer
 	c.gw.metrics.joins.WithLabelValues("ok").Inc()
 	c.reply(m.JoinRef, m, phoenix.StatusOK, answer.Response, answer.Binary)
 	c.put(farewell)
-	c.pushes(ch, answer.Pushes)
+	if !ch.rule.Presence {
+		if answer.Presence != nil {
+			c.show(ch, answer.Presence) // says that there is no rule
+		}
+		c.pushes(ch, answer.Pushes)
+	}
 	c.unlock()
 	return true
 }

@@ -23,6 +23,7 @@ func (ch *channel) notice() *auth.LeaveNotice {
 func (ch *channel) member() hub.Member {
 	m := hub.Member{
 		Topic: ch.topic, Connection: ch.conn.client.Connection, JoinRef: ch.joinRef.JSON(), Unlisted: !ch.rule.Members,
+		Tracked: ch.rule.Presence, Presence: ch.presence,
 	}
 	if r := ch.conn.gw.cfg.Recorder; r != nil {
 		m.Notice.Record = r.RecordLeave(ch.notice())
@@ -33,7 +34,7 @@ func (ch *channel) member() hub.Member {
 // last returns the channel's entry as it is taken back, with the reason.
 func (ch *channel) last() hub.Member {
 	m := ch.member()
-	m.Notice.Reason, m.Notice.At = string(ch.reason), time.Now()
+	m.Notice.Reason, m.Notice.At, m.Lingers = string(ch.reason), time.Now(), lingers(ch.reason)
 	return m
 }
 

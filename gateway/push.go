@@ -60,6 +60,13 @@ func (c *conn) pushToBackend(ctx context.Context, ch *channel, m *phoenix.Messag
 	}
 	c.broadcast(ctx, ch, answer.Broadcasts, answer.Status != "" || len(answer.Pushes) > 0 || answer.Stop != auth.StopNot)
 	c.mu.Lock()
+	if ch.state == joined {
+		t := c.show(ch, answer.Presence)
+		p := ch.presence
+		c.mu.Unlock()
+		c.shown(ctx, ch, t, p)
+		c.mu.Lock()
+	}
 	defer c.unlock()
 	if ch.state != joined {
 		return

@@ -13,6 +13,8 @@ type Broadcast struct {
 	Binary  bool   // Payload is data
 	Except  string // id of a connection that does not get it, or ""
 
+	presence []byte // it is a change of the topic's presence
+
 	size   int       // of the published body
 	waiter *waiter   // of the member here that published it and waits for it
 	came   time.Time // when it was received
@@ -69,6 +71,10 @@ func (h *Hub) broadcast(addr Address, name string, body []byte) {
 	b, control, origin, reason := decodeBroadcast(body)
 	if reason != "" {
 		h.malformed(addr, reason)
+		return
+	}
+	if b.presence != nil {
+		h.changePresence(addr, b.presence)
 		return
 	}
 	b.Topic = name

@@ -12,6 +12,10 @@ const (
 	eventClose      = "phx_close"
 	eventError      = "phx_error"
 	eventDisconnect = "disconnect"
+
+	eventPresenceState = "presence_state"
+	eventPresenceDiff  = "presence_diff"
+	eventPresenceCount = "presence_count"
 )
 
 // envelope is a published body: see docs/protocol.md.
@@ -19,6 +23,7 @@ type envelope struct {
 	event, topic, except, origin string
 	payload                      []byte
 	binary                       bool
+	presence                     []byte // a change of the topic's presence
 }
 
 // decode reads body, or returns why it means nothing.
@@ -43,6 +48,8 @@ func (e *envelope) decode(body []byte) (reason string) {
 			text = &e.origin
 		case "payload":
 			payload = value
+		case "presence":
+			e.presence = value
 		case "payload_base64":
 			data = value
 		}
@@ -118,6 +125,9 @@ func decodeBroadcast(body []byte) (b *Broadcast, control bool, origin, reason st
 	var e envelope
 	if reason = e.decode(body); reason != "" {
 		return nil, false, "", reason
+	}
+	if e.presence != nil {
+		return &Broadcast{Event: eventPresenceDiff, presence: e.presence}, false, "", ""
 	}
 	b = &Broadcast{Event: e.event, Payload: e.payload, Binary: e.binary, Except: e.except, size: len(body)}
 	return b, e.event == eventClose || e.event == eventError, e.origin, ""

@@ -24,13 +24,19 @@ type Config struct {
 	Roster Roster
 	Stream Stream // needed by rules that say push: stream
 
-	Linger       time.Duration         // how long a topic without members stays subscribed. Default: 2s
-	Workers      int                   // fan-out workers. Default: GOMAXPROCS
-	BacklogLimit int                   // bytes of broadcasts waiting for one worker. Default: 64 MiB
-	ResyncSpread time.Duration         // when messages may have been missed, channels get phx_error within this time; negative: never. Default: 10s
-	MaxMessage   int                   // bytes of one published message. Default: 1 MiB
-	Logger       *slog.Logger          // Default: slog.Default
-	Registerer   prometheus.Registerer // where metrics go. Default: nowhere
+	Linger       time.Duration // how long a topic without members stays subscribed. Default: 2s
+	Workers      int           // fan-out workers. Default: GOMAXPROCS
+	BacklogLimit int           // bytes of broadcasts waiting for one worker. Default: 64 MiB
+	ResyncSpread time.Duration // when messages may have been missed, channels get phx_error within this time; negative: never. Default: 10s
+	// PresenceLimit is how many may be shown in a topic; above it members are told only how many there are. Default: 10000
+	PresenceLimit int
+	// PresenceGrace is how long a member whose connection ended is still shown: if the same key is shown again meanwhile, on any
+	// pod, nobody notices. Default: 0
+	PresenceGrace time.Duration
+
+	MaxMessage int                   // bytes of one published message. Default: 1 MiB
+	Logger     *slog.Logger          // Default: slog.Default
+	Registerer prometheus.Registerer // where metrics go. Default: nowhere
 }
 
 // Hub connects the members of one pod with the messages of all pods.
@@ -47,6 +53,10 @@ type Hub struct {
 	mu     sync.RWMutex
 	topics map[Address]*topic
 	empty  map[*topic]time.Time // topics without members, and since when
+
+	tracker   Tracker // the Roster, if it keeps presence
+	reads     presenceReads
+	lingering lingering
 
 	peersMu sync.RWMutex
 	peers   map[string]Peer
@@ -71,6 +81,9 @@ func New(cfg Config) *Hub {
 	if cfg.BacklogLimit == 0 {
 		cfg.BacklogLimit = 64 << 20
 	}
+	if cfg.PresenceLimit == 0 {
+		cfg.PresenceLimit = 10_000
+	}
 	if cfg.MaxMessage == 0 {
 		cfg.MaxMessage = 1 << 20
 	}
@@ -88,6 +101,8 @@ func New(cfg Config) *Hub {
 		ids:      map[string]*identity{},
 		waiters:  map[uint64]*waiter{},
 	}
+	h.tracker, _ = cfg.Roster.(Tracker)
+	h.reads.wake = make(chan struct{}, 1)
 	h.metrics = newMetrics(cfg.Registerer, h)
 	for range cfg.Workers {
 		h.workers = append(h.workers, newWorker(h))
@@ -110,6 +125,11 @@ func (h *Hub) Run(ctx context.Context) error {
 	g.Go(func() error { h.linger(ctx); return nil })
 	g.Go(func() error { h.resync(ctx); return nil })
 	g.Go(func() error { h.comeBack(ctx); return nil })
+	if h.tracker != nil {
+		for range presenceReaders {
+			g.Go(func() error { h.reads.run(ctx, h.tracker); return nil })
+		}
+	}
 	g.Go(func() error { return h.cfg.Broker.Run(ctx, (*sink)(h)) })
 	err := g.Wait()
 	h.ready.Store(false)
@@ -134,12 +154,16 @@ func (s *sink) LinkUp(lost bool) {
 		(*Hub)(s).tellAllWatchers() // before joins work again
 	}
 	s.ready.Store(true)
+	if lost {
+		(*Hub)(s).missedPresence("")
+	}
 	if lost && s.cfg.ResyncSpread > 0 {
 		s.gap.note("", true)
 	}
 }
 
 func (s *sink) Gap(addr Address) {
+	(*Hub)(s).missedPresence(addr)
 	if s.cfg.ResyncSpread > 0 {
 		s.gap.note(addr, false)
 	}
@@ -174,6 +198,11 @@ func (s *sink) Members(yield func(Member) bool) {
 	s.peersMu.RUnlock()
 	for _, p := range peers {
 		if !p.Members(yield) {
+			return
+		}
+	}
+	for _, m := range s.lingering.all() {
+		if !yield(m) {
 			return
 		}
 	}

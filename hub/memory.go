@@ -14,12 +14,13 @@ type Memory struct {
 	mu      sync.Mutex
 	pods    []*MemoryPod
 	members map[string]map[string]struct{} // topic → connection ids
+	shown   map[string]*memoryPresence     // by topic
 	stream  []StreamEntry
 }
 
 // NewMemory returns an empty Memory.
 func NewMemory() *Memory {
-	return &Memory{members: map[string]map[string]struct{}{}}
+	return &Memory{members: map[string]map[string]struct{}{}, shown: map[string]*memoryPresence{}}
 }
 
 // Pod returns the seams of the pod called id: it is a [Broker], a [Roster] and a [Stream].
@@ -35,6 +36,10 @@ func (m *Memory) Pod(id string) *MemoryPod {
 func (m *Memory) Publish(addr Address, body []byte) int {
 	m.mu.Lock()
 	defer m.mu.Unlock()
+	return m.publish(addr, body)
+}
+
+func (m *Memory) publish(addr Address, body []byte) int {
 	n := 0
 	for _, p := range m.pods {
 		if p.listens(addr) {
@@ -88,6 +93,8 @@ var (
 	_ Broker = (*MemoryPod)(nil)
 	_ Roster = (*MemoryPod)(nil)
 	_ Stream = (*MemoryPod)(nil)
+
+	_ Tracker = (*MemoryPod)(nil)
 )
 
 // listens tells whether the pod gets what is published to addr. The caller holds memory.mu.
@@ -174,6 +181,9 @@ func (p *MemoryPod) Remove(m Member, done func(error)) {
 	delete(p.memory.members[m.Topic], m.Connection)
 	if len(p.memory.members[m.Topic]) == 0 {
 		delete(p.memory.members, m.Topic)
+	}
+	if m.Tracked {
+		p.memory.hide(m)
 	}
 	p.memory.mu.Unlock()
 	if done != nil {

@@ -10,7 +10,12 @@ type metrics struct {
 	overflow   prometheus.Counter
 	resyncs    prometheus.Counter
 	members    prometheus.Gauge
-	lag        prometheus.Histogram
+
+	presenceDiffs   prometheus.Counter
+	presenceReads   prometheus.Counter
+	presenceCounted prometheus.Gauge
+
+	lag prometheus.Histogram
 }
 
 func newMetrics(r prometheus.Registerer, h *Hub) *metrics {
@@ -30,6 +35,15 @@ func newMetrics(r prometheus.Registerer, h *Hub) *metrics {
 		resyncs: prometheus.NewCounter(prometheus.CounterOpts{
 			Name: "roost_resyncs_total", Help: "Times that all channels were told to join again, because messages may have been missed.",
 		}),
+		presenceDiffs: prometheus.NewCounter(prometheus.CounterOpts{
+			Name: "roost_presence_diffs_total", Help: "Changes of presence that members were told, each of one topic.",
+		}),
+		presenceReads: prometheus.NewCounter(prometheus.CounterOpts{
+			Name: "roost_presence_reads_total", Help: "Times that the presence of a topic was read as a whole.",
+		}),
+		presenceCounted: prometheus.NewGauge(prometheus.GaugeOpts{
+			Name: "roost_presence_counted_topics", Help: "Topics with members here in which too many are present to be listed.",
+		}),
 		lag: prometheus.NewHistogram(prometheus.HistogramOpts{
 			Name: "roost_broadcast_seconds", Help: "Time from the moment a broadcast came from the broker until it was written to, or queued for, the last member here.",
 			Buckets: []float64{.0001, .00025, .0005, .001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5},
@@ -46,7 +60,7 @@ func newMetrics(r prometheus.Registerer, h *Hub) *metrics {
 		return float64(len(h.topics))
 	})
 	if r != nil {
-		r.MustRegister(m.received, m.malformed, m.deliveries, m.overflow, m.resyncs, m.members, m.lag, topics)
+		r.MustRegister(m.received, m.malformed, m.deliveries, m.overflow, m.resyncs, m.members, m.lag, m.presenceDiffs, m.presenceReads, m.presenceCounted, topics)
 	}
 	return m
 }

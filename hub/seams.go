@@ -71,6 +71,10 @@ type Member struct {
 	Bare       bool   // it is a connection, and Topic is empty
 	Unlisted   bool   // it is in no membership set; so is every Bare one
 	Notice     Notice // what the backend is told of its end
+
+	Tracked  bool      // its topic keeps presence
+	Presence *Presence // what it shows, or nil
+	Lingers  bool      // it has left, and is shown for Config.PresenceGrace all the same
 }
 
 // Notice is what a backend is told of the end of a member or a connection.

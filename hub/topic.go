@@ -24,6 +24,7 @@ type Subscription struct {
 	shard    *shard // nil until Join has succeeded
 	index    int32  // in shard.members; owned by the shard's worker
 	roster   bool   // the member is in the Roster
+	presence *presence
 }
 
 // topic is one topic that members of this pod listen to, or listened to a moment ago.
@@ -32,7 +33,9 @@ type topic struct {
 	addr   Address
 	refs   int // members and joins under way; guarded by Hub.mu
 	shards []*shard
-	asked  atomic.Pointer[confirmation] // what the broker has yet to confirm, or nil
+
+	presence *presence                    // nil unless a member's rule keeps it; guarded by Hub.mu
+	asked    atomic.Pointer[confirmation] // what the broker has yet to confirm, or nil
 }
 
 // confirmation is one question to the broker whether a topic is subscribed. All joins that wait share it, so that what
@@ -69,6 +72,10 @@ const shardSize = 1024
 func (h *Hub) Join(ctx context.Context, sub *Subscription, l Listener, m Member, roster bool) error {
 	t := h.hold(m.Topic)
 	sub.listener, sub.topic, sub.roster = l, t, roster
+	if m.Tracked && h.tracker != nil {
+		sub.presence = h.present(t)
+		h.lingering.remove(m)
+	}
 	// Both are asked for at once. The channel takes the answer even if nobody waits for it.
 	subscribed, entered := t.confirm(h.cfg.Broker), make(chan error, 1)
 	if roster {
@@ -80,6 +87,9 @@ func (h *Hub) Join(ctx context.Context, sub *Subscription, l Listener, m Member,
 	case <-subscribed.done:
 		if subscribed.err != nil {
 			return subscribed.err
+		}
+		if sub.presence != nil {
+			sub.presence.want()
 		}
 	case <-ctx.Done():
 		return context.Cause(ctx)
@@ -108,6 +118,12 @@ func (h *Hub) Leave(sub *Subscription, m Member, done func(error)) {
 	if sub.shard != nil {
 		h.metrics.members.Dec()
 		sub.shard.worker.put(sub.shard, op{kind: opRemove, sub: sub})
+	}
+	if sub.presence != nil {
+		h.absent(sub.presence)
+		if m.Lingers = m.Lingers && m.Presence != nil && h.cfg.PresenceGrace > 0; m.Lingers {
+			h.lingering.put(m, time.Now().Add(h.cfg.PresenceGrace))
+		}
 	}
 	if sub.roster {
 		h.cfg.Roster.Remove(m, done)
@@ -183,6 +199,9 @@ func (h *Hub) linger(ctx context.Context) {
 			return
 		case <-tick.C:
 			h.unsubscribe(time.Now().Add(-h.cfg.Linger))
+			for _, m := range h.lingering.over(time.Now()) {
+				h.cfg.Roster.Remove(m, nil)
+			}
 		}
 	}
 }

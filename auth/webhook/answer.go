@@ -14,7 +14,7 @@ import (
 )
 
 // Answers are errors or values, and their parts are cut out of the body as they stand. A field that is null counts as
-// absent, a field that is not known is skipped.
+// absent, but for response and presence; a field that is not known is skipped.
 
 var (
 	errEmpty   = errors.New("the answer is empty")
@@ -96,6 +96,8 @@ func decodeAnswer(body []byte) (*auth.Answer, error) {
 			a.Pushes, err = decodeList(value, decodePushItem)
 		case "broadcast":
 			a.Broadcasts, err = decodeList(value, decodeBroadcast)
+		case "presence":
+			a.Presence, err = decodePresence(value)
 		case "stop":
 			a.Stop, err = decodeStop(value)
 		}
@@ -144,7 +146,7 @@ func decode(body []byte, field func(key string, value []byte) error) error {
 func fields(object []byte, field func(key string, value []byte) error) error {
 	return rawjson.Object(object, func(k, value []byte) error {
 		key := string(k)
-		if string(value) == "null" && key != "response" { // a response may be null
+		if string(value) == "null" && key != "response" && key != "presence" { // these may be null
 			return nil
 		}
 		if err := field(key, value); err != nil {

@@ -32,7 +32,11 @@ type settings struct {
 	PodID        podID  `env:"ROOST_POD_ID"`
 	PodLease     lease  `env:"ROOST_POD_LEASE" envDefault:"15s"`
 	ResyncSpread spread `env:"ROOST_RESYNC_SPREAD" envDefault:"10s"`
-	TopicsFile   string `env:"ROOST_TOPICS_FILE"`
+
+	PresenceLimit count `env:"ROOST_PRESENCE_LIMIT" envDefault:"10000"`
+	PresenceGrace wait  `env:"ROOST_PRESENCE_GRACE" envDefault:"0s"`
+
+	TopicsFile string `env:"ROOST_TOPICS_FILE"`
 
 	WebhookURL         webURL   `env:"ROOST_WEBHOOK_URL"`
 	WebhookSecret      string   `env:"ROOST_WEBHOOK_SECRET"`

@@ -58,8 +58,9 @@ func newPod(cfg *config, log *slog.Logger) (*pod, error) {
 	}
 	p.hub = hub.New(hub.Config{
 		PodID: string(cfg.PodID), Broker: p.broker, Roster: p.broker, Stream: p.broker, MaxMessage: int(cfg.OutboxLimit),
-		ResyncSpread: time.Duration(cfg.ResyncSpread),
-		Logger:       log, Registerer: p.metrics,
+		ResyncSpread:  time.Duration(cfg.ResyncSpread),
+		PresenceLimit: int(cfg.PresenceLimit), PresenceGrace: time.Duration(cfg.PresenceGrace),
+		Logger: log, Registerer: p.metrics,
 	})
 	if err := errors.Join(p.addBackend(), p.addGateway()); err != nil {
 		return nil, err

@@ -101,6 +101,7 @@ var (
 	_ hub.Stream = (*Broker)(nil)
 
 	_ hub.Directory = (*Broker)(nil)
+	_ hub.Tracker   = (*Broker)(nil)
 )
 
 // Open checks cfg and returns a broker that works once Run does. It does not connect. Its errors hold nothing of the URL.
@@ -127,7 +128,8 @@ func Open(cfg Config) (*Broker, error) {
 	b.lease.lost = b.roster.distrust
 	b.addLinks(k, cfg, m)
 	b.publisher = newPublisher(k, b.client, m)
-	b.sweeper = newSweeper(k, b.client, b.lease, b.outbox, m, cfg.Logger)
+	b.roster.publish, b.roster.limit = b.publisher.publish, cfg.MaxMessageSize
+	b.sweeper = newSweeper(k, b.client, b.lease, b.roster, m, cfg.Logger)
 	b.appender = newAppender(k, b.client, cfg.StreamLength)
 	b.directory = newDirectory(k, b.client, cfg.AdvertiseURL, cfg.Logger)
 	return b, nil
@@ -173,13 +175,15 @@ func (b *Broker) Run(ctx context.Context, sink hub.Sink) error {
 	parts.Go(func() { b.appender.queue.run(flush, b.appender.send) })
 	parts.Go(func() { b.sweeper.run(ctx, b.lease.dead) })
 	parts.Go(func() { b.outbox.run(ctx) })
-	parts.Go(func() { b.live(flush) })
+	var living sync.WaitGroup
+	living.Go(func() { b.live(flush) })
 
 	<-ctx.Done()
 	defer time.AfterFunc(flushTimeout, cancel).Stop()
+	b.roster.queue.close()
+	living.Wait() // it may have something to publish
 	b.publisher.queue.close()
 	b.appender.queue.close()
-	b.roster.queue.close()
 	parts.Wait()
 	b.subs.close()
 	return b.client.Close()

@@ -27,8 +27,22 @@ func (b *Broker) Settle(ctx context.Context) {
 	}
 }
 
+// lingering is what the index keeps of members that have left and are shown still.
+func (r *roster) lingering() map[memberKey]string {
+	wanted := map[memberKey]string{}
+	if r.census != nil {
+		r.census.Members(func(m hub.Member) bool {
+			if m.Lingers {
+				wanted[keyOf(m)] = ""
+			}
+			return true
+		})
+	}
+	return wanted
+}
+
 // live keeps the lease while the roster writes, and gives it back when nothing is left that it covers. Notices that the
-// backend has not taken are left to another pod.
+// backend has not taken are left to another pod, and so are members that linger.
 func (b *Broker) live(ctx context.Context) {
 	beating, stop := context.WithCancel(ctx)
 	done := make(chan struct{})
@@ -37,7 +51,8 @@ func (b *Broker) live(ctx context.Context) {
 		b.lease.run(beating)
 	}()
 	b.roster.run(ctx)
-	err := b.roster.takeBack(ctx, nil)
+	lingering := b.roster.lingering()
+	err := b.roster.takeBack(ctx, lingering)
 	stop()
 	<-done
 	var left int64
@@ -45,6 +60,7 @@ func (b *Broker) live(ctx context.Context) {
 		left, err = b.outbox.finish(ctx)
 	}
 	switch {
+	case err == nil && len(lingering) > 0: // who sweeps when the lease ends takes them back, and the notices too
 	case err == nil && left == 0:
 		err = b.lease.release(ctx)
 	case err == nil:

@@ -52,6 +52,10 @@ func isSharded(addr hub.Address) bool {
 // members is the set of the connections that joined topic.
 func (k keys) members(topic string) string { return k.prefix + "{" + topic + "}:members" }
 
+// presence is the hash of who is shown in topic, and shownVersion the number of its changes.
+func (k keys) presence(topic string) string     { return k.prefix + "{" + topic + "}:presence" }
+func (k keys) shownVersion(topic string) string { return k.prefix + "{" + topic + "}:presence_version" }
+
 // index is the hash of all that this pod entered into sets: field by [indexField], value the join ref.
 func (k keys) index() string { return k.indexOf(k.pod) }
 

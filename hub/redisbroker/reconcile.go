@@ -36,7 +36,7 @@ func (r *roster) reconcile(ctx context.Context) error {
 	}
 	for len(members) > 0 {
 		n := min(len(members), batchSize)
-		if _, err := r.store(ctx, changes{add: members[:n]}); err != nil {
+		if _, err := r.store(ctx, changes{add: members[:n], shows: showsOf(members[:n])}); err != nil {
 			r.metrics.wrote(resultError, n)
 			return err
 		}
@@ -107,6 +107,9 @@ func (r *roster) takeBack(ctx context.Context, wanted map[memberKey]string) erro
 			}
 			if !keep {
 				c.remove = append(c.remove, m)
+				if !m.Bare {
+					c.shows = append(c.shows, hideOp(m))
+				}
 			}
 			if n := r.outbox.ending(&m); n != nil {
 				c.notices = append(c.notices, n)

@@ -37,15 +37,21 @@ type roster struct {
 
 	census   hub.Census   // nil if there is nobody to ask what should be there
 	returner hub.Returner // nil if nobody wants to know
+	publish  func(addr hub.Address, body []byte, done func(error))
+	limit    int // bytes of a published body
 	stale    bool
 	batch    []entry
 }
 
-// entry is a call of Add or Remove.
+// entry is a call of Add, Remove or Track.
 type entry struct {
 	member hub.Member
 	done   func(error)
 	remove bool
+
+	shown   func(ref string, version uint64, err error) // of Track
+	ref     string                                      // what it will be told
+	version uint64
 }
 
 func newRoster(k keys, c *client, l *lease, o *outbox, m *metrics, log *slog.Logger) *roster {
@@ -174,6 +180,9 @@ func (r *roster) end(unusable topicErrors, whole error) {
 			r.outbox.keep(e.member.Notice)
 		}
 		tell(e.done, err)
+		if e.shown != nil {
+			e.shown(e.ref, e.version, err)
+		}
 	}
 	r.metrics.wrote(resultError, failed)
 	r.metrics.wrote(resultOK, len(r.batch)-failed)
@@ -184,7 +193,9 @@ func (r *roster) end(unusable topicErrors, whole error) {
 // changes are entries to write and entries to take back, none in both, and what is to be told.
 type changes struct {
 	add, remove []hub.Member
+	quit        []hub.Member // they leave the sets, and stay in the index
 	notices     []*hub.Notice
+	shows       []presenceOp // in order
 }
 
 // sorted brings the batch into changes. Where calls for one entry meet in a batch, the last one wins; what is to be told is
@@ -200,23 +211,33 @@ func (r *roster) sorted() changes {
 			}
 		}
 	}
+	r.sortShows(&c)
 	if removes == 0 {
 		c.add = make([]hub.Member, 0, len(r.batch))
 		for _, e := range r.batch {
-			c.add = append(c.add, e.member)
+			if e.shown == nil {
+				c.add = append(c.add, e.member)
+			}
 		}
 		return c
 	}
 	seen := make(map[memberKey]struct{}, len(r.batch))
 	for _, e := range slices.Backward(r.batch) {
+		if e.shown != nil {
+			continue
+		}
 		key := keyOf(e.member)
 		if _, ok := seen[key]; ok {
 			continue
 		}
 		seen[key] = struct{}{}
-		if e.remove {
+		switch {
+		case e.remove && e.member.Lingers:
+			c.quit = append(c.quit, e.member)
+			c.add = append(c.add, hub.Member{Topic: e.member.Topic, Connection: e.member.Connection, Unlisted: true})
+		case e.remove:
 			c.remove = append(c.remove, e.member)
-		} else {
+		default:
 			c.add = append(c.add, e.member)
 		}
 	}

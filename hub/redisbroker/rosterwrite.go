@@ -23,8 +23,8 @@ type rosterWrite struct {
 }
 
 // store writes c. What is told must be in the stream before the index forgets it, and the index holds what is in a set
-// before it is and until it is not: so sets lose members first, then come the notices, then the index, then what sets gain. One
-// server keeps the order of a pipeline; in a cluster the steps go one after the other. After an error anything may have been
+// before it is and until it is not, and so with who is shown: so sets lose members first, then come the notices, then what the
+// index gains, then who is shown, then what the index loses, then what sets gain. One server keeps the order of a pipeline; in a cluster the steps go one after the other. After an error anything may have been
 // written.
 //
 // An index or a stream that no lease covers would never be swept, so a lease that Redis has lost comes back with the first of
@@ -37,10 +37,15 @@ func (r *roster) store(ctx context.Context, c changes) (topicErrors, error) {
 		leases = w.ZAddNX(ctx, r.keys.pods(), redis.Z{Score: float64(till), Member: r.keys.pod})
 		w.topics = append(w.topics, "")
 	}
-	w.sets(c.remove, func(topic string, ids []any) { w.SRem(ctx, r.keys.members(topic), ids...) })
+	leave := func(topic string, ids []any) { w.SRem(ctx, r.keys.members(topic), ids...) }
+	w.sets(c.remove, leave)
+	w.sets(c.quit, leave)
+	var shows presenceCalls
 	for _, step := range []func(){
 		func() { w.notices(ctx, r.outbox, c.notices) },
-		func() { w.index(ctx, r.keys.index(), c) },
+		func() { w.enter(ctx, r.keys.index(), c.add) },
+		func() { shows = w.shows(ctx, r.keys, r.presenceChannel, r.limit, "", c.shows) },
+		func() { w.forget(ctx, r.keys.index(), c.remove) },
 		func() { w.sets(c.add, func(topic string, ids []any) { w.SAdd(ctx, r.keys.members(topic), ids...) }) },
 	} {
 		if r.client.cluster != nil && len(w.topics) > 0 {
@@ -57,6 +62,9 @@ func (r *roster) store(ctx context.Context, c changes) (topicErrors, error) {
 	if err == nil && len(c.notices) > 0 {
 		r.outbox.written()
 	}
+	if late := r.settle(shows); err == nil {
+		err = late
+	}
 	return w.unusable, err
 }
 
@@ -67,19 +75,23 @@ func (w *rosterWrite) notices(ctx context.Context, o *outbox, notices []*hub.Not
 	}
 }
 
-// index enters and removes what the index has of c.
-func (w *rosterWrite) index(ctx context.Context, key string, c changes) {
-	if len(c.add) > 0 {
-		fields := make([]any, 0, 2*len(c.add))
-		for _, m := range c.add {
+// enter puts members into the index.
+func (w *rosterWrite) enter(ctx context.Context, key string, members []hub.Member) {
+	if len(members) > 0 {
+		fields := make([]any, 0, 2*len(members))
+		for _, m := range members {
 			fields = append(fields, indexField(m), indexValue(m))
 		}
 		w.HSet(ctx, key, fields...)
 		w.topics = append(w.topics, "")
 	}
-	if len(c.remove) > 0 {
-		fields := make([]string, 0, len(c.remove))
-		for _, m := range c.remove {
+}
+
+// forget takes members out of the index.
+func (w *rosterWrite) forget(ctx context.Context, key string, members []hub.Member) {
+	if len(members) > 0 {
+		fields := make([]string, 0, len(members))
+		for _, m := range members {
 			fields = append(fields, indexField(m))
 		}
 		w.HDel(ctx, key, fields...)
@@ -127,7 +139,7 @@ func (w *rosterWrite) exec(ctx context.Context) error {
 		err := cmd.Err()
 		switch {
 		case err == nil:
-		case topics[i] != "" && strings.HasPrefix(err.Error(), "WRONGTYPE"):
+		case topics[i] != "" && strings.Contains(err.Error(), "WRONGTYPE"):
 			if w.unusable == nil {
 				w.unusable = topicErrors{}
 			}

@@ -29,13 +29,14 @@ type sweeper struct {
 	client  *client
 	lease   *lease
 	outbox  *outbox
+	roster  *roster
 	metrics *metrics
 	log     *slog.Logger
 	failing outage
 }
 
-func newSweeper(k keys, c *client, l *lease, o *outbox, m *metrics, log *slog.Logger) *sweeper {
-	return &sweeper{keys: k, client: c, lease: l, outbox: o, metrics: m, log: log, failing: outage{log: log, what: "sweep of dead pods"}}
+func newSweeper(k keys, c *client, l *lease, r *roster, m *metrics, log *slog.Logger) *sweeper {
+	return &sweeper{keys: k, client: c, lease: l, outbox: r.outbox, roster: r, metrics: m, log: log, failing: outage{log: log, what: "sweep of dead pods"}}
 }
 
 // run sweeps the pods it is told of until ctx ends.
@@ -156,6 +157,9 @@ func (s *sweeper) takeBatch(ctx context.Context, pod string, c claim, pairs []st
 		return 0, err
 	}
 	if err := s.removeMembers(ctx, till, entries); err != nil {
+		return 0, err
+	}
+	if err := s.removeShown(ctx, till, entries); err != nil {
 		return 0, err
 	}
 	return s.removeFields(ctx, till, pod, fields)

@@ -59,6 +59,22 @@ func (s *sweeper) removeMembers(ctx context.Context, till int64, entries []hub.M
 	return nil
 }
 
+// removeShown takes back what members show, before till, and has their topics told.
+func (s *sweeper) removeShown(ctx context.Context, till int64, entries []hub.Member) error {
+	w := rosterWrite{Pipeliner: s.client.Pipeline()}
+	var ops []presenceOp
+	for _, m := range entries {
+		if !m.Bare {
+			ops = append(ops, hideOp(m))
+		}
+	}
+	calls := w.shows(ctx, s.keys, s.roster.presenceChannel, s.roster.limit, till, ops)
+	if err := w.exec(ctx); err != nil {
+		return err
+	}
+	return s.roster.settle(calls)
+}
+
 // removeFields takes fields out of the pod's index, before till, and returns how many were there.
 func (s *sweeper) removeFields(ctx context.Context, till int64, pod string, fields []string) (int, error) {
 	args := make([]any, 0, len(fields)+1)

@@ -1,0 +1,435 @@
+package conformance_test
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"roost/phoenix/phoenixtest"
+)
+
+// meta is one meta of a presence: its refs, and the rest as JSON.
+type meta struct {
+	Ref  string `json:"phx_ref"`
+	Prev string `json:"phx_ref_prev"`
+	D    string `json:"d"`
+}
+
+type entries map[string]struct{ Metas []meta }
+
+// diff is the payload of presence_diff.
+type diff struct{ Joins, Leaves entries }
+
+// list is what a client believes, as phoenix.js's Presence keeps it.
+type list map[string][]meta
+
+// observer is a client that joined a topic with presence.
+type observer struct {
+	*client
+	list  list
+	diffs []diff
+}
+
+// present joins a topic with presence as key, or without one if that is "", and takes what comes until the state is there.
+func present(t *testing.T, p *pod, topic, key, d string) *observer {
+	t.Helper()
+	o := &observer{client: dial(t, p, "vsn=2.0.0").named(topic)}
+	o.join("1", key, d)
+	return o
+}
+
+func (o *observer) join(ref, key, d string) {
+	o.t.Helper()
+	payload := "{}"
+	if key != "" {
+		payload = fmt.Sprintf(`{"key":%s,"meta":{"d":%q}}`, quote(key), d)
+	}
+	o.send(`["` + ref + `","` + ref + `",$T,"phx_join",` + payload + `]`)
+	o.want(`["` + ref + `","` + ref + `",$T,"phx_reply",OK({"got":` + payload + `})]`)
+	for o.list == nil {
+		o.take(o.Next())
+	}
+	if key != "" && len(o.diffs) == 0 { // its own, which may come before or after
+		o.await(1)
+	}
+}
+
+// take takes one message, which must be about presence.
+func (o *observer) take(m phoenixtest.Message) {
+	o.t.Helper()
+	event, payload := cut(o.t, m)
+	switch event {
+	case "presence_state":
+		var state entries
+		if err := json.Unmarshal(payload, &state); err != nil {
+			o.t.Fatalf("%s: %v", m, err)
+		}
+		o.list = list{}
+		for key, e := range state {
+			o.list[key] = e.Metas
+		}
+	case "presence_diff":
+		var d diff
+		if err := json.Unmarshal(payload, &d); err != nil || d.Joins == nil || d.Leaves == nil {
+			o.t.Fatalf("%s: %v, want joins and leaves", m, err)
+		}
+		o.diffs = append(o.diffs, d)
+		o.apply(d)
+	default:
+		o.t.Fatalf("got %s, want presence", m)
+	}
+}
+
+// cut returns the event and the payload of a V2 text frame.
+func cut(t testing.TB, m phoenixtest.Message) (event string, payload json.RawMessage) {
+	t.Helper()
+	var frame [5]json.RawMessage
+	if err := json.Unmarshal(m.Data, &frame); err != nil {
+		t.Fatalf("%s: %v", m, err)
+	}
+	if err := json.Unmarshal(frame[3], &event); err != nil {
+		t.Fatalf("%s: %v", m, err)
+	}
+	return event, frame[4]
+}
+
+// apply does what phoenix.js does with a diff.
+func (o *observer) apply(d diff) {
+	if o.list == nil {
+		return
+	}
+	for key, e := range d.Joins {
+		for _, m := range e.Metas {
+			metas := slices.DeleteFunc(slices.Clone(o.list[key]), func(old meta) bool { return old.Ref == m.Ref })
+			o.list[key] = append(metas, m)
+		}
+	}
+	for key, e := range d.Leaves {
+		for _, m := range e.Metas {
+			o.list[key] = slices.DeleteFunc(slices.Clone(o.list[key]), func(old meta) bool { return old.Ref == m.Ref })
+		}
+		if len(o.list[key]) == 0 {
+			delete(o.list, key)
+		}
+	}
+}
+
+// await takes messages until n diffs have come.
+func (o *observer) await(n int) diff {
+	o.t.Helper()
+	for len(o.diffs) < n {
+		o.take(o.Next())
+	}
+	return o.diffs[n-1]
+}
+
+// next takes the next diff, which must be the only one.
+func (o *observer) next() diff {
+	o.t.Helper()
+	d := o.await(len(o.diffs) + 1)
+	o.Quiet()
+	return d
+}
+
+// until takes messages until what the client believes is as keys says: key to the d of its metas.
+func (o *observer) until(keys map[string]string) {
+	o.t.Helper()
+	got := func() map[string]string {
+		all := map[string]string{}
+		for key, metas := range o.list {
+			var ds []string
+			for _, m := range metas {
+				ds = append(ds, m.D)
+			}
+			slices.Sort(ds)
+			all[key] = strings.Join(ds, " ")
+		}
+		return all
+	}
+	for end := time.Now().Add(patience); !maps.Equal(got(), keys); {
+		if time.Now().After(end) {
+			o.t.Fatalf("got %v, want %v", got(), keys)
+		}
+		if m, err := o.Receive(100 * time.Millisecond); err == nil {
+			o.take(m)
+		}
+	}
+}
+
+// ask pushes an event of presence and wants ok.
+func (o *observer) does(ref, event, payload string) {
+	o.t.Helper()
+	o.send(`["1","` + ref + `",$T,"` + event + `",` + payload + `]`)
+	for {
+		m := o.Next()
+		if event, payload := cut(o.t, m); event == "phx_reply" {
+			if !strings.Contains(string(payload), `"status":"ok"`) {
+				o.t.Fatalf("got %s, want ok", m)
+			}
+			return
+		}
+		o.take(m)
+	}
+}
+
+func metasOf(e entries) map[string]int {
+	n := map[string]int{}
+	for key, list := range e {
+		n[key] = len(list.Metas)
+	}
+	return n
+}
+
+func TestPresence(t *testing.T) {
+	t.Parallel()
+	p, second := sharedPod(t, "socket"), sharedPod(t, "second")
+	t.Run("R1 to R9", func(t *testing.T) {
+		topic := newTopic("pres")
+		a := present(t, p, topic, "u1", "a")
+		first := a.list["u1"]
+		if len(first) != 1 || first[0].D != "a" || first[0].Prev != "" || len(first[0].Ref) != 16 {
+			t.Fatalf("R1: got state %v, want one meta", a.list)
+		}
+		if d := a.await(1); d.Joins["u1"].Metas[0] != first[0] || len(d.Leaves) != 0 {
+			t.Fatalf("R1: got diff %v, want the join of %v", d, first)
+		}
+		b := present(t, second, topic, "u1", "b")
+		if got := b.list["u1"]; len(got) != 2 || got[0] != first[0] {
+			t.Errorf("R2: got state %v, want the oldest first", b.list)
+		}
+		if d := a.next(); len(d.Joins["u1"].Metas) != 1 || d.Joins["u1"].Metas[0].D != "b" || len(d.Leaves) != 0 {
+			t.Errorf("R2: got %v, want the join of b only", d)
+		}
+		a.does("3", "pres_update", `{"key":"u1","meta":{"d":"a2"}}`)
+		d := b.await(len(b.diffs) + 1)
+		third := d.Joins["u1"].Metas[0]
+		if third.D != "a2" || third.Prev != first[0].Ref || d.Leaves["u1"].Metas[0] != first[0] {
+			t.Errorf("R3: got %v, want one diff with both halves", d)
+		}
+		a.await(3)
+		c := present(t, p, topic, "", "")
+		if got := c.list["u1"]; len(got) != 2 || got[0] != third || got[1].D != "b" {
+			t.Errorf("R4: got %v, want %v in its place, and b", c.list, third)
+		}
+		a.does("4", "pres_update", `{"key":"u1","meta":{"d":"a3"}}`)
+		d = b.await(len(b.diffs) + 1)
+		if got := d.Leaves["u1"].Metas[0]; got != third || d.Joins["u1"].Metas[0].Prev != third.Ref {
+			t.Errorf("R5: got %v, want %v to leave with its phx_ref_prev", d, third)
+		}
+		a.await(4)
+		a.does("5", "pres_track", `{"key":"u2","meta":{}}`) // one key per member: it replaces the first
+		d = b.await(len(b.diffs) + 1)
+		if got := d.Joins["u2"].Metas; len(got) != 1 || got[0].Prev != "" || len(d.Leaves["u1"].Metas) != 1 {
+			t.Errorf("R6: got %v, want u2 to join and u1 to leave in one diff", d)
+		}
+		a.await(5)
+		b.send(`["1","9",$T,"phx_leave",{}]`)
+		b.want(`["1","9",$T,"phx_reply",ok{}]`, `["1","1",$T,"phx_close",{}]`)
+		b.Quiet()
+		if d := a.next(); len(d.Leaves["u1"].Metas) != 1 || d.Leaves["u1"].Metas[0].D != "b" || len(d.Joins) != 0 {
+			t.Errorf("R7: got %v, want b to leave", d)
+		}
+		e := present(t, second, topic, "u9", "e")
+		a.await(7)
+		a.Drop()
+		if d := e.next(); !maps.Equal(metasOf(d.Leaves), map[string]int{"u2": 1}) || len(d.Joins) != 0 {
+			t.Errorf("R8: got %v, want one diff with all that a showed", d)
+		}
+		n := len(e.diffs)
+		e.does("2", "pres_untrack", `{}`)
+		if d := e.await(n + 1); !maps.Equal(metasOf(d.Leaves), map[string]int{"u9": 1}) || len(d.Joins) != 0 {
+			t.Errorf("R9: got %v, want u9 to leave", d)
+		}
+		e.does("3", "pres_untrack", `{}`)
+		e.Quiet() // R12
+		if keys := lab.redis.client.Keys(context.Background(), "roost:{"+topic+"}:presence*").Val(); len(keys) > 0 {
+			t.Errorf("got keys %q where nobody is shown, want none", keys)
+		}
+	})
+	t.Run("R10 R11 any key", func(t *testing.T) {
+		topic := newTopic("pres")
+		a := present(t, p, topic, "", "")
+		for _, key := range []string{`7`, `"__proto__"`, `"constructor"`, `""`, `"a\u0000b\"<&\u2028"`} {
+			want := key
+			if key == "7" {
+				want = `"7"`
+			}
+			var name string
+			if err := json.Unmarshal([]byte(want), &name); err != nil {
+				t.Fatal(err)
+			}
+			n := len(a.diffs)
+			a.does("2", "pres_track", `{"key":`+key+`,"meta":{"d":"x","phx_ref":"mine"}}`)
+			d := a.await(n + 1)
+			if got := d.Joins[name].Metas; len(got) != 1 || got[0].Ref == "mine" || got[0].D != "x" {
+				t.Errorf("key %s: got %v, want it as it is", key, d)
+			}
+		}
+	})
+	t.Run("R13 where no rule keeps presence", func(t *testing.T) {
+		c := v2(t, "socket").joined()
+		c.ask(`["1","2",$T,"pres_track",{"key":"u"}]`, `["1","2",$T,"phx_reply",ok{}]`)
+		c.Quiet()
+		if n := lab.redis.client.Exists(context.Background(), "roost:{"+c.topic+"}:presence").Val(); n != 0 {
+			t.Error("got a presence in Redis, want none")
+		}
+	})
+	t.Run("R14 R15 rejoin", func(t *testing.T) {
+		topic := newTopic("pres")
+		silent, b := present(t, p, topic, "", ""), present(t, second, topic, "ub", "b")
+		silent.await(1)
+		a := present(t, p, topic, "ua", "a")
+		silent.await(2)
+		before := silent.list
+		a.list, a.diffs = nil, nil
+		a.send(`["2","2",$T,"phx_join",{"key":"ua","meta":{"d":"a"}}]`)
+		a.want(`["2","2",$T,"phx_reply",OK({"got":{"key":"ua","meta":{"d":"a"}}})]`, `["1","1",$T,"phx_close",{}]`)
+		for a.list == nil {
+			a.take(a.Next())
+		}
+		was := before["ua"][0].Ref
+		silent.until(map[string]string{"ua": "a", "ub": "b"})
+		for silent.list["ua"][0].Ref == was {
+			silent.take(silent.Next())
+		}
+		if got := a.list["ub"][0]; got != before["ub"][0] {
+			t.Errorf("got %v, want %v as before", got, before["ub"][0])
+		}
+		_ = b
+	})
+	t.Run("who is only present is in no membership set", func(t *testing.T) {
+		topic := newTopic("only-pres")
+		a := present(t, p, topic, "u", "a")
+		if got := lab.redis.members(t, topic); len(got) != 0 {
+			t.Errorf("got members %q, want none", got)
+		}
+		if n := lab.redis.client.HLen(context.Background(), "roost:{"+topic+"}:presence").Val(); n != 1 {
+			t.Errorf("got %d in the hash, want 1", n)
+		}
+		a.Drop()
+		eventually(t, func() error {
+			if n := lab.redis.client.Exists(context.Background(), "roost:{"+topic+"}:presence").Val(); n != 0 {
+				return fmt.Errorf("still in the hash")
+			}
+			return nil
+		})
+	})
+}
+
+// TestPresencePodKilled covers R16.
+func TestPresencePodKilled(t *testing.T) {
+	t.Parallel()
+	server := ownRedis(t)
+	a, b := leasedPod(t, server, "pod-a"), leasedPod(t, server, "pod-b")
+	topic := newTopic("pres")
+	here := present(t, b, topic, "u0", "stays")
+	want := map[string]string{"u0": "stays"}
+	for i := range 20 {
+		present(t, a, topic, fmt.Sprint("u", i%10), "dies")
+	}
+	for i := range 10 {
+		want[fmt.Sprint("u", i)] = "dies dies"
+	}
+	want["u0"] = "dies dies stays"
+	here.until(want)
+	before := len(here.diffs)
+	a.signal(t, syscall.SIGKILL)
+	killed := time.Now()
+	here.until(map[string]string{"u0": "stays"})
+	if took, most := time.Since(killed), leaseTime+2*time.Second; took > most {
+		t.Errorf("took %v, want %v at most", took, most)
+	}
+	here.Quiet()
+	left := 0
+	for _, d := range here.diffs[before:] {
+		if len(d.Joins) > 0 {
+			t.Errorf("got joins %v, want none", d.Joins)
+		}
+		for _, n := range metasOf(d.Leaves) {
+			left += n
+		}
+	}
+	if left != 20 {
+		t.Errorf("got %d leaves, want 20", left)
+	}
+	if n := server.client.HLen(context.Background(), "roost:{"+topic+"}:presence").Val(); n != 1 {
+		t.Errorf("got %d in the hash, want 1", n)
+	}
+}
+
+// TestPresenceFlushed: when Redis loses everything, all is entered again, and no client notices.
+func TestPresenceFlushed(t *testing.T) {
+	t.Parallel()
+	server := ownRedis(t)
+	pods := []*pod{leasedPod(t, server, "pod-a"), leasedPod(t, server, "pod-b"), leasedPod(t, server, "pod-c")}
+	topic := newTopic("pres")
+	var all []*observer
+	want := map[string]string{}
+	for i := range 9 {
+		all = append(all, present(t, pods[i%3], topic, fmt.Sprint("u", i), "d"))
+		want[fmt.Sprint("u", i)] = "d"
+	}
+	for _, o := range all {
+		o.until(want)
+	}
+	for range 2 {
+		if err := server.client.FlushAll(context.Background()).Err(); err != nil {
+			t.Fatal(err)
+		}
+		eventually(t, func() error {
+			if n := server.client.HLen(context.Background(), "roost:{"+topic+"}:presence").Val(); n != 9 {
+				return fmt.Errorf("got %d in the hash, want 9", n)
+			}
+			return nil
+		})
+	}
+	late := present(t, pods[0], topic, "", "")
+	late.until(want)
+	last := present(t, pods[1], topic, "last", "d") // comes behind all that was told before
+	want["last"] = "d"
+	for _, o := range all {
+		before := len(o.diffs)
+		o.until(want)
+		if n := len(o.diffs) - before; n != 1 {
+			t.Errorf("got %d diffs, want that of the last join only: %v", n, o.diffs[before:])
+		}
+	}
+	_ = last
+}
+
+// TestPresenceGrace: who comes back in time, on whatever pod, is not noticed.
+func TestPresenceGrace(t *testing.T) {
+	t.Parallel()
+	server := ownRedis(t)
+	grace := settings{"ROOST_PRESENCE_GRACE": "2s"}
+	a, b := ownPod(t, server.url(), grace), ownPod(t, server.url(), grace)
+	topic := newTopic("pres")
+	o := present(t, a, topic, "", "")
+	watching := o.connection("1")
+	u := present(t, a, topic, "u", "d")
+	o.await(1)
+	ref := o.list["u"][0].Ref
+	u.Drop()
+	wantMembers(t, server, topic, watching)
+	back := present(t, b, topic, "", "")
+	back.send(`["1","2",$T,"pres_track",{"key":"u","meta":{"d":"d"}}]`)
+	back.want(`["1","2",$T,"phx_reply",ok{}]`)
+	o.Quiet()
+	if got := back.list["u"]; len(got) != 1 || got[0].Ref != ref {
+		t.Errorf("got %v, want %s", got, ref)
+	}
+	back.does("3", "pres_update", `{"key":"u","meta":{"d":"d2"}}`)
+	if d := o.next(); d.Joins["u"].Metas[0].Prev != ref || d.Leaves["u"].Metas[0].Ref != ref {
+		t.Errorf("got %v, want an update of %s", d, ref)
+	}
+	back.Drop() // and does not come back
+	if d := o.next(); len(d.Leaves["u"].Metas) != 1 || len(d.Joins) != 0 {
+		t.Errorf("got %v, want u to leave", d)
+	}
+}

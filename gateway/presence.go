@@ -1,0 +1,94 @@
+package gateway
+
+import (
+	"context"
+
+	"roost/auth"
+	"roost/hub"
+)
+
+// stateShare is the part of Config.OutboxLimit that a presence_state may take. Of larger ones members get the number only.
+const stateShare = 0.75
+
+// show does what an answer says about ch's presence, and returns how far that is, or nil if there is nothing to do. The caller
+// holds mu.
+func (c *conn) show(ch *channel, p *auth.Presence) *hub.Tracking {
+	switch {
+	case p == nil:
+		return nil
+	case !ch.rule.Presence:
+		c.gw.metrics.undeliverable.WithLabelValues("no_presence").Inc()
+		c.gw.cfg.Logger.Warn("presence without a rule", "connection", c.client.Connection, "topic", ch.topic, "rule", ch.rule.Pattern)
+		return nil
+	case p.None && ch.presence == nil:
+		return nil
+	case p.None:
+		ch.presence = nil
+	default:
+		next := &hub.Presence{Key: p.Key, Meta: p.Meta, Ref: hub.NewRef()}
+		if was := ch.presence; was != nil && was.Key == p.Key {
+			next.Prev = was.Ref
+		}
+		ch.presence = next
+	}
+	return c.gw.cfg.Hub.Track(&ch.sub, ch.member())
+}
+
+// shown waits until what show began is written, and known here.
+func (c *conn) shown(ctx context.Context, ch *channel, t *hub.Tracking, p *hub.Presence) {
+	if t == nil {
+		return
+	}
+	ctx, cancel := context.WithTimeout(ctx, c.gw.cfg.CallTimeout)
+	defer cancel()
+	ref, err := t.Wait(ctx)
+	if err != nil {
+		if ctx.Err() == nil || context.Cause(ctx) == context.DeadlineExceeded {
+			c.gw.metrics.undeliverable.WithLabelValues("presence_failed").Inc()
+			c.gw.cfg.Logger.Warn("presence failed", "connection", c.client.Connection, "topic", ch.topic, "err", err)
+		}
+		return
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if p != nil && ch.presence == p && ref != p.Ref {
+		adopted := *p
+		adopted.Ref = ref
+		ch.presence = &adopted
+	}
+}
+
+// welcome sends a member that has joined a topic with presence who is there, once it is shown itself, and then the pushes of
+// its join's answer.
+func (c *conn) welcome(ctx context.Context, ch *channel, answer *auth.Answer) {
+	known, cancel := context.WithTimeout(ctx, c.gw.cfg.CallTimeout)
+	c.gw.cfg.Hub.AwaitPresence(known, &ch.sub)
+	cancel()
+	c.mu.Lock()
+	var t *hub.Tracking
+	if ch.state == joined {
+		t = c.show(ch, answer.Presence)
+	}
+	p := ch.presence
+	c.mu.Unlock()
+	c.shown(ctx, ch, t, p)
+	c.mu.Lock()
+	defer c.unlock()
+	if ch.state != joined {
+		return
+	}
+	event, payload := c.gw.cfg.Hub.Snapshot(&ch.sub, int(stateShare*float64(c.gw.cfg.OutboxLimit)))
+	if event != "" {
+		c.put(c.enc.push(ch.joinRef.Or(ch.ref), "", ch.topic, event, payload, false))
+	}
+	c.pushes(ch, answer.Pushes)
+}
+
+// lingers tells whether a channel that ended so may come back without anybody noticing.
+func lingers(reason auth.Reason) bool {
+	switch reason {
+	case auth.ReasonClosed, auth.ReasonInactive, auth.ReasonSlow, auth.ReasonDrained, auth.ReasonError:
+		return true
+	}
+	return false
+}
