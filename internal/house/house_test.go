@@ -29,7 +29,7 @@ var mayImport = map[string][]string{
 
 // behind says in which rooms a library may be seen.
 var behind = map[string][]string{
-	"github.com/redis/go-redis/v9":        {"roost/hub/redisbroker", "roost/internal/redistest"},
+	"github.com/redis/go-redis/v9":        {"roost/hub/redisbroker", "roost/internal/redistest", "roost/bench/redis"},
 	"github.com/gorilla/websocket":        {"roost/gateway", "roost/phoenix/phoenixtest", "roost/cmd/gateway"}, // gateway check is a client
 	"github.com/hashicorp/golang-lru/v2":  {"roost/auth/webhook", "roost/gateway"},
 	"github.com/alicebob/miniredis/v2":    {"roost/cmd/gateway", "roost/internal/redistest"},
