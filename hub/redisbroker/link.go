@@ -54,7 +54,7 @@ func (l *link) run(ctx context.Context, sink hub.Sink) {
 	retry.InitialInterval, retry.MaxInterval = firstRetry, lastRetry
 	outage := outage{log: l.log, what: "redis link"}
 	if l.node != "" {
-		outage.what += " to " + l.node
+		outage.what, outage.log = "redis shard link", l.log.With("node", l.node)
 	}
 	up := func() {
 		retry.Reset()
