@@ -181,12 +181,18 @@ func (d *drill) delivered() {
 // logged checks how often a pod's log has a line with text.
 func (p *pod) logged(t testing.TB, text string, want int) {
 	t.Helper()
+	p.loggedAbout(t, text, want, want)
+}
+
+// loggedAbout is logged for a number from least to most.
+func (p *pod) loggedAbout(t testing.TB, text string, least, most int) {
+	t.Helper()
 	data, err := os.ReadFile(p.log.Name())
 	if err != nil {
 		t.Fatal(err)
 	}
-	if got := strings.Count(string(data), text); got != want {
-		t.Errorf("the log has %d times %q, want %d:\n%s", got, text, want, data)
+	if got := strings.Count(string(data), text); got < least || got > most {
+		t.Errorf("the log has %d times %q, want %d to %d:\n%s", got, text, least, most, data)
 	}
 }
 
