@@ -59,3 +59,10 @@ func (b *Broker) RemoveBefore(ctx context.Context, till int64, pod string, field
 
 // SlotOf is the slot of a key or a shard channel.
 var SlotOf = slotOf
+
+// Unplaced is how many subscriptions wait for the router.
+func (b *Broker) Unplaced() int {
+	b.subs.mu.Lock()
+	defer b.subs.mu.Unlock()
+	return len(b.subs.unplaced)
+}

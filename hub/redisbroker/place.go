@@ -47,11 +47,15 @@ func (t *subscriptions) homeless() []placing {
 	return list
 }
 
-// again puts back what could not be placed. The caller waits before it asks for it.
+// again puts back what could not be placed, unless it has gone meanwhile. The caller waits before it asks for it.
 func (t *subscriptions) again(list []placing) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	t.unplaced = append(t.unplaced, list...)
+	for _, p := range list {
+		if t.byAddr[p.sub.addr] == p.sub {
+			t.unplaced = append(t.unplaced, p)
+		}
+	}
 }
 
 // place puts p on l.

@@ -74,6 +74,25 @@ func TestSlowNetwork(t *testing.T) {
 	}
 }
 
+// TestShortPause: a server that says nothing for a moment keeps its link.
+func TestShortPause(t *testing.T) {
+	t.Parallel()
+	s := redistest.Start(t)
+	p := start(t, redisbroker.Config{URL: s.URL})
+	p.subscribe(t, "topic:x")
+	s.Pause(t)
+	time.Sleep(1500 * time.Millisecond)
+	s.Resume(t)
+	publish(t, s, "topic:x", "hello")
+	p.awaitMessages(t, "topic:x", 1)
+	redistest.Eventually(t, "probe", func() bool { return p.Proved() == nil })
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.downs > 0 {
+		t.Error("the link was given up")
+	}
+}
+
 // exchange connects with one of several servers. What is connected stays so when another is chosen.
 type exchange struct {
 	url string

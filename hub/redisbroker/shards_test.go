@@ -221,3 +221,39 @@ func TestSlots(t *testing.T) {
 		}
 	}
 }
+
+// TestShardedStartsLater: a broker does not need the cluster to begin, and what comes and goes before is not kept.
+func TestShardedStartsLater(t *testing.T) {
+	c := redistest.StartCluster(t, 0)
+	for _, n := range c.Nodes {
+		n.Pause(t)
+	}
+	p := run(t, open(t, redisbroker.Config{URL: c.URL, PodID: "pod-a", ShardedPubSub: true}))
+	stays := make(chan error, 1)
+	p.Subscribe("topic:stays", func(err error) { stays <- err })
+	gone := make(chan error, 1000)
+	for i := range cap(gone) {
+		addr := hub.TopicAddress(fmt.Sprint(i))
+		p.Subscribe(addr, func(err error) { gone <- err })
+		p.Unsubscribe(addr)
+		if err := await(t, gone); err == nil {
+			t.Fatal("Subscribe that was taken back: got nil, want an error")
+		}
+	}
+	if len(stays) > 0 {
+		t.Fatal("Subscribe was confirmed without Redis")
+	}
+	for _, n := range c.Nodes {
+		n.Resume(t)
+	}
+	if err := await(t, stays); err != nil {
+		t.Errorf("Subscribe while the cluster was away: got %v, want nil", err)
+	}
+	redistest.Eventually(t, "message", func() bool {
+		_ = c.Client.SPublish(t.Context(), "roost:topic:stays", "hello").Err() // the cluster may not be ok yet
+		return len(p.got("topic:stays")) > 0
+	})
+	if n := p.Unplaced(); n > 0 {
+		t.Errorf("got %d subscriptions that wait for a link, want none", n)
+	}
+}
