@@ -28,6 +28,9 @@ func (r *receiver) run() error {
 
 // next reads one reply.
 func (r *receiver) next() error {
+	if first, err := r.reader.buf.Peek(1); err == nil && first[0] == '$' {
+		return r.pong() // in this form while nothing is subscribed
+	}
 	n, err := r.reader.length('*')
 	if err != nil {
 		return r.refused(err)

@@ -257,3 +257,48 @@ func TestShardedStartsLater(t *testing.T) {
 		t.Errorf("got %d subscriptions that wait for a link, want none", n)
 	}
 }
+
+// TestShardedFrozenMaster: a master freezes, its replica takes over, and the old one wakes up as a replica. Every topic is
+// subscribed once, where it is published.
+func TestShardedFrozenMaster(t *testing.T) {
+	c := redistest.StartCluster(t, 1)
+	p := start(t, redisbroker.Config{URL: c.URL, ShardedPubSub: true})
+	const topics = 30
+	addr := func(i int) hub.Address { return hub.TopicAddress(fmt.Sprint(i)) }
+	subscribeAll(t, p, topics, addr)
+	victim, survivor := c.Nodes[0], c.Nodes[1]
+	slot := 0 // its first one
+	victim.Pause(t)
+	redistest.Eventually(t, "another master", func() bool {
+		owner := c.Owner(t, slot, survivor)
+		return owner != nil && owner != victim
+	})
+	victim.Resume(t)
+	redistest.Eventually(t, "old master that knows", func() bool {
+		owner := c.Owner(t, slot, victim)
+		return owner != nil && owner != victim
+	})
+	for i := range topics {
+		done := make(chan error, 1)
+		p.Subscribe(addr(i), func(err error) { done <- err })
+		if err := await(t, done); err != nil {
+			t.Fatal(err)
+		}
+		redistest.Eventually(t, "message for every topic", func() bool {
+			err := c.Owner(t, c.Slot(t, "roost:"+string(addr(i))), survivor).Client.SPublish(t.Context(), "roost:"+string(addr(i)), "x").Err()
+			return err == nil && slices.Contains(p.got(addr(i)), "x")
+		})
+	}
+	for i := range topics {
+		owner := c.Owner(t, c.Slot(t, "roost:"+string(addr(i))), survivor)
+		if err := owner.Client.SPublish(t.Context(), "roost:"+string(addr(i)), "last").Err(); err != nil {
+			t.Fatal(err)
+		}
+		redistest.Eventually(t, "last message", func() bool { return slices.Contains(p.got(addr(i)), "last") })
+	}
+	for i := range topics {
+		if got := p.got(addr(i)); strings.Count(strings.Join(got, " "), "last") != 1 {
+			t.Errorf("%s got %q, want the last one once", addr(i), got)
+		}
+	}
+}
