@@ -3,6 +3,7 @@ package webhook_test
 import (
 	"context"
 	"fmt"
+	"io"
 	"net/http"
 	"strings"
 	"sync"
@@ -159,4 +160,9 @@ func TestBreakerEmptiesTheLine(t *testing.T) {
 			t.Errorf("got all answered after %v, %d by the breaker, want the line emptied when it opens after 1s", took, opened.Load())
 		}
 	})
+}
+
+// yes is the answer ok.
+func yes() *http.Response {
+	return &http.Response{StatusCode: http.StatusOK, Header: http.Header{}, Body: io.NopCloser(strings.NewReader(`{"status":"ok"}`))}
 }
