@@ -69,8 +69,8 @@ func decodeJoin(body []byte) (joinAnswer, error) {
 	case a.Stop != auth.StopNot:
 		return joinAnswer{}, errors.New("stop: only for a push")
 	}
-	cache, err := decodeCache(body)
-	return joinAnswer{a, cache}, err
+	j := joinAnswer{Answer: a}
+	return j, j.decodeLife(body)
 }
 
 // decodePush reads the answer to channel.push. Nothing is an answer, too.

@@ -17,28 +17,42 @@ const (
 	byStale  = "stale"     // with an older answer, because the backend is down
 )
 
-// joinAnswer is an answer to a join, and how long it holds for equal ones.
+// joinAnswer is an answer to a join, and how long it holds.
 type joinAnswer struct {
 	*auth.Answer
-	cache time.Duration
+	cache   time.Duration // for equal joins
+	expires time.Time     // zero: never
 }
 
-// decodeCache reads the cache of an answer to a join.
-func decodeCache(body []byte) (cache time.Duration, err error) {
-	err = fields(rawjson.Trim(body), func(name string, value []byte) error {
-		if name != "cache" {
+// life returns for how long the answer may be kept, if so long is wanted.
+func (a *joinAnswer) life(wanted time.Duration) time.Duration {
+	if a.expires.IsZero() {
+		return wanted
+	}
+	return min(wanted, time.Until(a.expires))
+}
+
+// decodeLife reads how long an answer to a join holds. An expires_at that is no time is over.
+func (a *joinAnswer) decodeLife(body []byte) error {
+	return fields(rawjson.Trim(body), func(name string, value []byte) error {
+		if name != "cache" && name != "expires_at" {
 			return nil
 		}
 		text, err := decodeText(value)
-		if err == nil {
-			cache, err = time.ParseDuration(text)
+		if name == "expires_at" {
+			if a.expires, err = time.Parse(time.RFC3339, text); err != nil {
+				a.expires = time.Unix(0, 0)
+			}
+			return nil
 		}
-		if err != nil || cache < 0 {
+		if err == nil {
+			a.cache, err = time.ParseDuration(text)
+		}
+		if err != nil || a.cache < 0 {
 			return errors.New("not a duration such as 30s")
 		}
 		return nil
 	})
-	return cache, err
 }
 
 // Join implements [auth.Backend]. It fails if join is not among Config.Events.
@@ -69,11 +83,11 @@ func (c *Client) joinOnce(ctx context.Context, r *auth.JoinRequest, author func(
 	a, err := ask(ctx, c.endpoint(r.Topic), join, func() []byte { return joinRequest(author()) }, decodeJoin)
 	switch {
 	case err == nil && a.Status == phoenix.StatusOK:
-		if a.cache > 0 {
-			c.memory.keep(cacheKey(r), a.Answer, a.cache, epoch)
+		if life := a.life(a.cache); life > 0 {
+			c.memory.keep(cacheKey(r), a.Answer, life, epoch)
 		}
-		if stale > 0 {
-			c.memory.keep(staleKey(r), a.Answer, stale, epoch)
+		if life := a.life(stale); life > 0 {
+			c.memory.keep(staleKey(r), a.Answer, life, epoch)
 		}
 		return a.Answer, nil
 	case err == nil, resultOf(err) == resultRefused:
@@ -82,7 +96,7 @@ func (c *Client) joinOnce(ctx context.Context, r *auth.JoinRequest, author func(
 		if old := c.memory.recall(staleKey(r)); old != nil {
 			c.metrics.unasked(byStale)
 			c.config.Logger.Warn("join allowed again while the backend is down", "topic", r.Topic, "connection", r.Client.Connection, "err", err)
-			return &auth.Answer{Status: old.Status, Response: old.Response, Binary: old.Binary, Assigns: old.Assigns}, nil
+			return &auth.Answer{Status: old.Status, Response: old.Response, Binary: old.Binary, Assigns: old.Assigns, Presence: old.Presence}, nil
 		}
 	}
 	return a.Answer, err

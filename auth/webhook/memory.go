@@ -188,6 +188,9 @@ func (m *memory) sweep(now time.Time) {
 func own(answer *auth.Answer) *auth.Answer {
 	a := *answer
 	a.Response, a.Assigns, a.Broadcasts = bytes.Clone(a.Response), bytes.Clone(a.Assigns), nil
+	if a.Presence != nil {
+		a.Presence = &auth.Presence{Key: strings.Clone(a.Presence.Key), Meta: bytes.Clone(a.Presence.Meta), None: a.Presence.None}
+	}
 	a.Pushes = slices.Clone(a.Pushes)
 	for i := range a.Pushes {
 		p := &a.Pushes[i]
@@ -198,6 +201,9 @@ func own(answer *auth.Answer) *auth.Answer {
 
 func sizeOf(k key, a *auth.Answer) int {
 	size := entryOverhead + len(k.id) + 2*len(k.topic) + len(a.Response) + len(a.Assigns)
+	if a.Presence != nil {
+		size += 64 + len(a.Presence.Key) + len(a.Presence.Meta)
+	}
 	for i := range a.Pushes {
 		size += 64 + len(a.Pushes[i].Event) + len(a.Pushes[i].Payload)
 	}

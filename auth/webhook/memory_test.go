@@ -137,6 +137,24 @@ func TestWhatIsNotCached(t *testing.T) {
 	}
 }
 
+func TestNothingOutlivesItsExpiry(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c, s := scripted(t, webhook.Config{Rules: auth.Rules{{Pattern: "t", Stale: time.Hour}}})
+		s.set(200, `{"status":"ok","cache":"1h","expires_at":"`+time.Now().Add(10*time.Second).Format(time.RFC3339)+`"}`, nil)
+		join := func() error { _, err := c.Join(t.Context(), joinOf("t")); return err }
+		join()
+		time.Sleep(9 * time.Second)
+		join()
+		s.wantCalls(t, 1)
+		time.Sleep(time.Second)
+		s.set(503, "", nil)
+		if err := join(); err == nil {
+			t.Error("got nil, want an error: what was allowed has expired")
+		}
+		s.wantCalls(t, 2)
+	})
+}
+
 func TestForgottenWhileItIsAsked(t *testing.T) {
 	c, s := scripted(t, webhook.Config{})
 	s.during = func() { c.Forget("user:1") }
@@ -193,7 +211,7 @@ func TestWatchDropsWhatIsRemembered(t *testing.T) {
 
 func TestStale(t *testing.T) {
 	rules := auth.Rules{{Pattern: "t", Stale: time.Minute}, {Pattern: "*"}}
-	yes := `{"status":"ok","response":{"r":1},"assigns":{"a":1},"push":[{"event":"p"}],"broadcast":[{"event":"b"}]}`
+	yes := `{"status":"ok","response":{"r":1},"assigns":{"a":1},"push":[{"event":"p"}],"broadcast":[{"event":"b"}],"presence":{"key":"k"}}`
 	for name, c := range map[string]struct {
 		between func(t *testing.T, c *webhook.Client, s *script) // after a yes, before the backend is asked again
 		code    int
@@ -247,8 +265,8 @@ func TestStale(t *testing.T) {
 				if got := gauge(t, registry, "roost_webhook_joins_unasked_total", "stale") - before; (got == 1) != c.want {
 					t.Errorf("counted %v, want 1: %v", got, c.want)
 				}
-				if c.want && (string(a.Response) != `{"r":1}` || string(a.Assigns) != `{"a":1}` || len(a.Pushes)+len(a.Broadcasts) > 0) {
-					t.Errorf("got %+v, want response and assigns only", a)
+				if c.want && (string(a.Response) != `{"r":1}` || string(a.Assigns) != `{"a":1}` || a.Presence == nil || len(a.Pushes)+len(a.Broadcasts) > 0) {
+					t.Errorf("got %+v, want response, assigns and presence only", a)
 				}
 			})
 		})
