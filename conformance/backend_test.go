@@ -22,6 +22,7 @@ type backend struct {
 	server   *http.Server
 	served   chan error // holds the end of serving
 	verifier *standardwebhooks.Webhook
+	schemas  schemas
 
 	mu    sync.Mutex
 	calls map[string][]call // by topic; connects and disconnects have none
@@ -64,11 +65,16 @@ func newBackend() (*backend, error) {
 	if err != nil {
 		return nil, err
 	}
+	schemas, err := compileSchemas()
+	if err != nil {
+		return nil, err
+	}
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		return nil, err
 	}
 	b := &backend{
+		schemas:  schemas,
 		url:      "http://" + listener.Addr().String(),
 		verifier: verifier,
 		served:   make(chan error, 1),
@@ -86,15 +92,15 @@ func (b *backend) close() {
 }
 
 // ServeHTTP answers one call.
-func (b *backend) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+func (b *backend) ServeHTTP(out http.ResponseWriter, r *http.Request) {
+	w := &recorder{ResponseWriter: out, code: http.StatusOK}
 	c, err := b.read(r)
 	if err != nil {
-		b.mu.Lock()
-		b.wrong = append(b.wrong, err.Error())
-		b.mu.Unlock()
+		b.complain(err)
 		http.Error(w, "bad call", http.StatusBadRequest)
 		return
 	}
+	defer func() { b.complain(b.schemas.answer(c, w)) }()
 	b.mu.Lock()
 	b.calls[c.Data.Topic] = append(b.calls[c.Data.Topic], c)
 	h := b.holds[c.Data.Topic]
@@ -126,6 +132,9 @@ func (b *backend) read(r *http.Request) (c call, err error) {
 	if r.Method != http.MethodPost || r.Header.Get("Content-Type") != "application/json" {
 		return c, fmt.Errorf("%s with content type %q", r.Method, r.Header.Get("Content-Type"))
 	}
+	if err = b.schemas.request(body); err != nil {
+		return c, err
+	}
 	if err = json.Unmarshal(body, &c); err != nil {
 		return c, fmt.Errorf("%w in %.500q", err, body)
 	}
@@ -135,6 +144,16 @@ func (b *backend) read(r *http.Request) (c call, err error) {
 	c.Mount = strings.TrimPrefix(r.URL.Path, "/")
 	c.WebhookID = r.Header.Get("Webhook-Id")
 	return c, nil
+}
+
+// complain remembers what was wrong with a call, unless err is nil.
+func (b *backend) complain(err error) {
+	if err == nil {
+		return
+	}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.wrong = append(b.wrong, err.Error())
 }
 
 // faults returns what was wrong with calls.

@@ -34,7 +34,7 @@ func newLedger(t testing.TB) *ledger {
 		t.Fatal(err)
 	}
 	l := &ledger{t: t, failed: map[string]bool{}, taken: map[string][]call{}}
-	reader := backend{verifier: verifier}
+	reader := backend{verifier: verifier, schemas: lab.backend.schemas}
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		c, err := reader.read(r)
 		if err != nil {

@@ -20,6 +20,7 @@ const everything = ` {"status" : "ok", "response":{"n": 1.0,"s":"\u00fc<"}, "ass
 var everythingDecoded = auth.Answer{
 	Status:   "ok",
 	Response: []byte(`{"n": 1.0,"s":"\u00fc<"}`),
+	Presence: &auth.Presence{Key: "k"},
 	Assigns:  json.RawMessage(`{"a" :1}`),
 	Pushes: []auth.Push{
 		{Event: "p", Payload: []byte(`{"x": 1}`)},
@@ -56,6 +57,7 @@ func TestAnswers(t *testing.T) {
 	}
 	for answer, want := range joins {
 		t.Run("join "+answer, func(t *testing.T) {
+			wantSame(t, "join_answer", answer, true)
 			got, err := answering(t, http.StatusOK, answer).Join(t.Context(), joinOf("t"))
 			if err != nil || !reflect.DeepEqual(*got, want) {
 				t.Errorf("got %+v, %v\nwant %+v", got, err, want)
@@ -64,6 +66,7 @@ func TestAnswers(t *testing.T) {
 	}
 	for answer, want := range pushes {
 		t.Run("push "+answer, func(t *testing.T) {
+			wantSame(t, "push_answer", answer, true)
 			got, err := answering(t, http.StatusCreated, answer).Push(t.Context(), pushOf("e"))
 			if err != nil || !reflect.DeepEqual(*got, want) {
 				t.Errorf("got %+v, %v\nwant %+v", got, err, want)
@@ -83,6 +86,7 @@ func TestConnectAnswers(t *testing.T) {
 		`{"status":"ok","id":"user:42","assigns":{"a": 1},"expires_at":"2026-11-21T10:00:00Z"}`: {ID: "user:42", Assigns: json.RawMessage(`{"a": 1}`)},
 		`{"status":"ok","id":null}`: {},
 	} {
+		wantSame(t, "connect_answer", answer, true)
 		got, err := answering(t, http.StatusOK, answer).Connect(t.Context(), someone())
 		if err != nil || !reflect.DeepEqual(*got, want) {
 			t.Errorf("%s: got %+v, %v, want %+v", answer, got, err, want)
@@ -93,6 +97,7 @@ func TestConnectAnswers(t *testing.T) {
 		`{"status":"error","code":429,"response":{"reason":"slow down"}}`: {Code: 429, Response: []byte(`{"reason":"slow down"}`)},
 		`{"status":"error","code":503,"response_base64":"AA=="}`:          {Code: 503, Response: []byte{0}, Binary: true},
 	} {
+		wantSame(t, "connect_answer", answer, true)
 		_, err := answering(t, http.StatusOK, answer).Connect(t.Context(), someone())
 		var got *auth.Refusal
 		if !errors.As(err, &got) || !reflect.DeepEqual(*got, want) {
@@ -146,9 +151,11 @@ func TestAnswersThatAreNone(t *testing.T) {
 		check := func(name string, wanted bool, err error) {
 			t.Helper()
 			var refusal *auth.Refusal
-			if got := err != nil && !errors.As(err, &refusal); got != wanted {
+			got := err != nil && !errors.As(err, &refusal)
+			if got != wanted {
 				t.Errorf("%s %.100s: got %v, want a bad answer: %v", name, answer, err, wanted)
 			}
+			wantSame(t, name+"_answer", answer, !got)
 			if err != nil && strings.Contains(err.Error(), secretText) {
 				t.Errorf("%s %.100s: got %q, want nothing of the answer in it", name, answer, err)
 			}
