@@ -90,7 +90,7 @@ func TestParseRulesErrors(t *testing.T) {
 		"a star within":         {"topics:\n - topic: rooms:*:x\n", []string{`f:2: topic "rooms:*:x" has a * that is not at its end: write "rooms:*"`}},
 		"two stars":             {"topics:\n - topic: a**\n", []string{`f:2: topic "a**" has a * that is not at its end: write "a*"`}},
 		"topic twice":           {rule("topic: u"), []string{"f:3: topic stands here again"}},
-		"unknown key":           {rule("joins: allow"), []string{`f:3: unknown key "joins": the keys of a rule are topic, join, push, members, stale and webhook`}},
+		"unknown key":           {rule("joins: allow"), []string{`f:3: unknown key "joins": the keys of a rule are topic, join, push, members, presence, stale and webhook`}},
 		"unknown join":          {rule("join: Allow"), []string{`f:3: join: "Allow" is not known: write one of allow, deny, webhook`}},
 		"unknown push":          {rule("push: allow"), []string{`f:3: push: "allow" is not known: write one of broadcast, broadcast_from, deny, stream, webhook`}},
 		"join a list":           {rule("join: [allow]"), []string{"f:3: join is not a text: write one of allow, deny, webhook"}},
