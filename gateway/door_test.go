@@ -109,7 +109,10 @@ func TestConnectionsOfASocketID(t *testing.T) {
 		id, _, _ = strings.Cut(id, `"`)
 		return &auth.ConnectAnswer{ID: id}, nil
 	}}
-	p := startPod(t, b, func(c *gateway.Config) { c.Limits.ConnectionsPerID = 2 })
+	p := startPod(t, b, func(c *gateway.Config) {
+		c.Limits.ConnectionsPerID = 2
+		c.Limits.FailuresPerIP = gateway.Rate{N: 1, Per: time.Hour} // what a limit refuses is no failure
+	})
 	as := func(id string) *phoenixtest.Raw {
 		return phoenixtest.Open(t, p.addr, phoenixtest.Request{Target: "/socket/websocket?vsn=2.0.0&id=" + id})
 	}
@@ -119,6 +122,7 @@ func TestConnectionsOfASocketID(t *testing.T) {
 	}
 	wantRefused(t, p, as("a"), 429, "connections_per_id")
 	b.wantGone(t, "error") // the backend had accepted it
+	wantUpgraded(t, as("c"))
 	first.Conn.Close()
 	eventually(t, "place", func() bool { return as("a").Status == 101 })
 	wantRefused(t, p, as("a"), 429, "connections_per_id")

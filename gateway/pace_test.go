@@ -68,6 +68,29 @@ func TestMessageRateForgives(t *testing.T) {
 	c.Heartbeat()
 }
 
+// A client that is told all the time and goes on is closed, although it is less than twice too fast.
+func TestMessageRateIgnored(t *testing.T) {
+	p := startPod(t, &backend{}, func(c *gateway.Config) {
+		c.MaxChannels = 1
+		c.Limits.Messages = gateway.Rate{N: 20, Per: time.Second}
+	})
+	c := p.dial()
+	joins(c, "a:b")
+	tick := time.NewTicker(time.Second / 38)
+	defer tick.Stop()
+	for n := 2; p.counter("roost_connections_closed_total", "code=1008") == 0; n++ {
+		if n > 38*15 {
+			t.Fatal("got no 1008 within 15s")
+		}
+		ask, _ := push(n)
+		if c.Write(ask) != nil {
+			break // closed
+		}
+		<-tick.C
+	}
+	p.wantCounter(1, "roost_connections_closed_total", "code=1008", "reason=error")
+}
+
 // What a client that never pauses gets through is what the limit says, within 5 %.
 func TestMessageRateHolds(t *testing.T) {
 	const rate = 200
