@@ -3,7 +3,6 @@ package redisbroker
 import (
 	"context"
 	"log/slog"
-	"strconv"
 	"sync"
 	"time"
 
@@ -13,24 +12,8 @@ import (
 	"roost/hub"
 )
 
-// Fields of an entry of the stream of notices.
-const (
-	fieldRecord = "record"
-	fieldReason = "reason"
-	fieldAt     = "at" // ms since 1970
-)
-
 // noticesPerRead is how many notices are read at a time.
 const noticesPerRead = 256
-
-// Why notices are given up here, as the metric notices_lost_total says it.
-const (
-	lostExpired  = "expired"  // the courier had no room until they were too old
-	lostOverflow = "overflow" // Redis is away and too many wait in memory: if told at all, then without the reason
-)
-
-// trimInterval is how often notices that are too old are looked for.
-const trimInterval = time.Minute
 
 // outbox keeps notices in a stream of this pod until the backend has taken them. There is one way for all of them: written to
 // the stream, by the roster or the sweeper, read back from it, and offered to the courier in the stream's order. What the
@@ -46,31 +29,16 @@ type outbox struct {
 	spill   spill
 
 	mu      sync.Mutex
-	cursor  string   // id of the last entry that was offered
-	unread  bool     // there may be more behind it
-	reading bool     // right now
-	stuck   bool     // the courier had no room
-	offered int      // notices that the courier has
-	taken   []string // ids of entries to delete
+	cursor  string              // id of the last entry that was offered
+	unread  bool                // there may be more behind it
+	reading bool                // right now
+	stuck   bool                // the courier had no room
+	taken   []string            // ids of entries to delete
+	offered map[string]struct{} // ids of entries that the courier has
 }
 
 func newOutbox(k keys, c *client, maxAge time.Duration, m *metrics, log *slog.Logger) *outbox {
-	return &outbox{keys: k, client: c, maxAge: maxAge, metrics: m, log: log, wake: make(chan struct{}, 1), cursor: "0"}
-}
-
-// add appends notices to the stream by pipe. It is done with every change of the index that forgets what they say.
-func (o *outbox) add(ctx context.Context, pipe redis.Pipeliner, n *hub.Notice) {
-	pipe.XAdd(ctx, &redis.XAddArgs{Stream: o.keys.notices(o.keys.pod), Values: noticeValues(n)})
-}
-
-func noticeValues(n *hub.Notice) []any {
-	return []any{fieldRecord, n.Record, fieldReason, n.Reason, fieldAt, strconv.FormatInt(n.At.UnixMilli(), 10)}
-}
-
-func parseNotice(values map[string]any) hub.Notice {
-	text := func(name string) string { s, _ := values[name].(string); return s }
-	at, _ := strconv.ParseInt(text(fieldAt), 10, 64)
-	return hub.Notice{Record: text(fieldRecord), Reason: text(fieldReason), At: time.UnixMilli(at)}
+	return &outbox{keys: k, client: c, maxAge: maxAge, metrics: m, log: log, wake: make(chan struct{}, 1), cursor: "0", offered: map[string]struct{}{}}
 }
 
 // written tells that there is something new in the stream.
@@ -81,8 +49,7 @@ func (o *outbox) written() {
 	o.signal()
 }
 
-// rewind makes the outbox offer all of the stream again: what Redis holds may be another stream now. The courier knows what it
-// has.
+// rewind makes the outbox read all of the stream again: what Redis holds may be another stream now.
 func (o *outbox) rewind() {
 	o.mu.Lock()
 	o.cursor, o.unread = "0", true
@@ -207,14 +174,15 @@ func (o *outbox) offer(before string, entry *redis.XMessage) bool {
 		return false
 	}
 	o.cursor = id
-	o.offered++
+	_, has := o.offered[id]
+	o.offered[id] = struct{}{}
 	o.mu.Unlock()
-	if o.courier.Offer(n.Record, n.Reason, n.At, func() { o.take(id) }) {
+	if has || o.courier.Offer(n.Record, n.Reason, n.At, func() { o.take(id) }) {
 		return true
 	}
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	o.offered--
+	delete(o.offered, id)
 	o.unread, o.stuck = true, true
 	if o.cursor == id {
 		o.cursor = before
@@ -225,7 +193,7 @@ func (o *outbox) offer(before string, entry *redis.XMessage) bool {
 // take notes that the backend has taken an entry, or that it was given up.
 func (o *outbox) take(id string) {
 	o.mu.Lock()
-	o.offered--
+	delete(o.offered, id)
 	o.taken = append(o.taken, id)
 	o.mu.Unlock()
 	o.room()
@@ -239,50 +207,11 @@ func (o *outbox) room() {
 	o.signal()
 }
 
-// forget deletes what was taken.
-func (o *outbox) forget(ctx context.Context) error {
-	for {
-		o.mu.Lock()
-		n := min(len(o.taken), batchSize)
-		ids := o.taken[:n:n]
-		o.mu.Unlock()
-		if n == 0 {
-			return nil
-		}
-		if err := o.client.XDel(ctx, o.keys.notices(o.keys.pod), ids...).Err(); err != nil {
-			return err
-		}
-		o.mu.Lock()
-		if o.taken = o.taken[n:]; len(o.taken) == 0 {
-			o.taken = nil
-		}
-		o.mu.Unlock()
-	}
-}
-
-// trim deletes what nobody had room for until it was too old.
-func (o *outbox) trim(ctx context.Context) {
-	o.mu.Lock()
-	idle := o.cursor == "0" && !o.unread
-	o.mu.Unlock()
-	if idle {
-		return // there is no stream
-	}
-	before := strconv.FormatInt(time.Now().Add(-o.maxAge).UnixMilli(), 10)
-	if n, err := o.client.XTrimMinID(ctx, o.keys.notices(o.keys.pod), before).Result(); err == nil && n > 0 {
-		o.metrics.lost(lostExpired, int(n))
-		o.log.Error("notices expired before there was room for them", "count", n)
-	}
-	if n, err := o.client.XLen(ctx, o.keys.notices(o.keys.pod)).Result(); err == nil {
-		o.metrics.kept(n)
-	}
-}
-
 // settled tells whether all notices have been taken, and deleted.
 func (o *outbox) settled() bool {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	return !o.unread && !o.reading && o.offered == 0 && len(o.taken) == 0 && o.spill.empty()
+	return !o.unread && !o.reading && len(o.offered) == 0 && len(o.taken) == 0 && o.spill.empty()
 }
 
 // keep takes a notice that could not be written.
@@ -302,32 +231,4 @@ func (o *outbox) ending(m *hub.Member) *hub.Notice {
 		return nil
 	}
 	return &hub.Notice{Record: m.Notice.Record, At: time.Now()}
-}
-
-// finish deletes the stream if nothing is left in it, and tells how much is left. Nobody else writes it any more.
-func (o *outbox) finish(ctx context.Context) (left int64, err error) {
-	if o.courier == nil {
-		return 0, nil
-	}
-	if err := o.forget(ctx); err != nil {
-		return 0, err
-	}
-	return dropEmptyScript.Run(ctx, o.client, []string{o.keys.notices(o.keys.pod)}).Int64()
-}
-
-// dropEmptyScript deletes a stream that has no entries, and returns how many it has.
-var dropEmptyScript = redis.NewScript(`
-local n = redis.call('XLEN', KEYS[1])
-if n == 0 then
-  redis.call('DEL', KEYS[1])
-end
-return n
-`)
-
-// after is the start of a range behind the entry id.
-func after(id string) string {
-	if id == "0" {
-		return "-"
-	}
-	return "(" + id
 }
