@@ -187,6 +187,30 @@ func TestNoticesOfAFrozenPod(t *testing.T) {
 	wantReasons(t, l.wantEnds(20, leaves), map[string]int{"pod_lost": 10, "closed": 10})
 }
 
+// TestDisconnectsOfAFrozenPod: where the backend was told that connections are gone, too, they are closed, and clients connect
+// again.
+func TestDisconnectsOfAFrozenPod(t *testing.T) {
+	t.Parallel()
+	server, l := ownRedis(t), newLedger(t)
+	more := settings{"ROOST_WEBHOOK_EVENTS": "connect,join,push,leave,disconnect"}
+	a := l.pod(server, "pod-a", more)
+	l.pod(server, "pod-b", more)
+	frozen := assemble(t, a, newTopic("notice"), 5)
+	idle := dial(t, a, "vsn=2.0.0") // in no topic
+	a.signal(t, syscall.SIGSTOP)
+	wantPods(t, server, "pod-b")
+	wantReasons(t, l.wantEnds(5, leaves), map[string]int{"pod_lost": 5})
+	l.wantEnds(6, disconnects)
+	a.signal(t, syscall.SIGCONT)
+	for _, c := range append(frozen, idle) {
+		c.WantClose(1001)
+	}
+	wantKeys(t, server, "roost:pod:pod-a:members")
+	wantRest(t, server)
+	l.wantEnds(5, leaves)
+	l.wantEnds(6, disconnects)
+}
+
 // TestNoticesWithoutRedis: channels that end while Redis is away are told meanwhile, and once; whether Redis comes back as it
 // was or empty.
 func TestNoticesWithoutRedis(t *testing.T) {
