@@ -33,7 +33,7 @@ func (c *churn) run(quit <-chan struct{}) {
 		case <-time.After(100 * time.Millisecond):
 			if err := c.visit(n%4 == 0); err != nil {
 				c.seen.errors.Add(1)
-				c.last.Store(err)
+				c.last.Store(err.Error()) // one type
 			}
 		}
 	}
@@ -93,15 +93,17 @@ func (c *churn) visit(join bool) error {
 	return nil
 }
 
-// leavers join before Redis goes away, and push and leave one after the other while it is away.
+// leave lets clients that have joined push and leave, one after the other.
 func (c *churn) leave(clients []*client, within time.Duration) {
 	for _, w := range clients {
 		time.Sleep(within / time.Duration(len(clients)))
 		if err := w.Write(w.expand(`["1","3",$T,"echo",{}]`)); err != nil {
 			c.seen.errors.Add(1)
+			c.last.Store(err.Error())
 		}
 		if err := w.Write(w.expand(`["1","4",$T,"phx_leave",{}]`)); err != nil {
 			c.seen.errors.Add(1)
+			c.last.Store(err.Error())
 		}
 		c.seen.pushes.Add(1)
 	}
@@ -121,7 +123,7 @@ func TestOutage(t *testing.T) {
 			t.Parallel()
 			s := redistest.Start(t)
 			proxy := redistest.Between(t, s)
-			d := newDrill(t, proxy.URL, nil).through(s.Client)
+			d := newDrill(t, proxy.URL, settings{"ROOST_IDLE_TIMEOUT": "1h"}).through(s.Client)
 			p := d.pods[0]
 			c := &churn{pod: p}
 			var leavers []*client
