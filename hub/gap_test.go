@@ -93,3 +93,29 @@ func TestGapsMeet(t *testing.T) {
 		})
 	})
 }
+
+// TestGapTellsWatchers: who watches a socket id learns that something may have been missed, and nobody else does.
+func TestGapTellsWatchers(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		broker := &relinked{hub.NewMemory().Pod("a"), make(chan hub.Sink, 1)}
+		h := hub.New(hub.Config{PodID: "a", Broker: broker, Roster: broker, ResyncSpread: -1})
+		ctx, cancel := context.WithCancel(t.Context())
+		stopped := make(chan error, 1)
+		go func() { stopped <- h.Run(ctx) }()
+		defer func() { cancel(); <-stopped }()
+		sink := <-broker.sink
+		var told [2]int
+		for i := range told {
+			defer h.Watch(fmt.Sprint("user:", i), func() { told[i]++ })()
+		}
+		sink.Gap("id:user:1")
+		sink.Gap("topic:user:0")
+		if want := [2]int{0, 1}; told != want {
+			t.Errorf("after a gap of one: told %v times, want %v", told, want)
+		}
+		sink.LinkUp(true)
+		if want := [2]int{1, 2}; told != want {
+			t.Errorf("after a gap of all: told %v times, want %v", told, want)
+		}
+	})
+}

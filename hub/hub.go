@@ -163,6 +163,9 @@ func (s *sink) LinkUp(lost bool) {
 }
 
 func (s *sink) Gap(addr Address) {
+	if strings.HasPrefix(string(addr), idPrefix) {
+		(*Hub)(s).tellWatchers(addr)
+	}
 	(*Hub)(s).missedPresence(addr)
 	if s.cfg.ResyncSpread > 0 {
 		s.gap.note(addr, false)

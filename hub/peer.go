@@ -28,6 +28,7 @@ type identity struct {
 	addr     Address
 	peers    []Peer
 	watchers []*watcher
+	asking
 }
 
 // Attach makes p reachable by its connection id and, unless id is empty, by that socket id. It blocks until the
@@ -47,13 +48,12 @@ func (h *Hub) Attach(ctx context.Context, p Peer, id string) {
 		h.peersMu.Unlock()
 		return
 	}
-	subscribed := make(chan struct{})
-	h.cfg.Broker.Subscribe(i.addr, func(error) { close(subscribed) })
+	subscribed := i.confirm(h.cfg.Broker, i.addr)
 	h.peersMu.Unlock()
 	ctx, cancel := context.WithTimeout(ctx, 2*time.Second)
 	defer cancel()
 	select {
-	case <-subscribed:
+	case <-subscribed.done:
 	case <-ctx.Done():
 	}
 }

@@ -34,30 +34,33 @@ type topic struct {
 	refs   int // members and joins under way; guarded by Hub.mu
 	shards []*shard
 
-	presence *presence                    // nil unless a member's rule keeps it; guarded by Hub.mu
-	asked    atomic.Pointer[confirmation] // what the broker has yet to confirm, or nil
+	presence *presence // nil unless a member's rule keeps it; guarded by Hub.mu
+	asking
 }
 
-// confirmation is one question to the broker whether a topic is subscribed. All joins that wait share it, so that what
+// confirmation is one question to the broker whether an address is subscribed. All that wait share it, so that what
 // waits while the link is down does not grow with their number.
 type confirmation struct {
 	done chan struct{} // closed when err is there
 	err  error
 }
 
-// confirm asks the broker whether t is subscribed, unless it is being asked.
-func (t *topic) confirm(b Broker) *confirmation {
+// asking is what the broker has yet to confirm about one address, or nothing.
+type asking struct{ asked atomic.Pointer[confirmation] }
+
+// confirm asks the broker whether addr is subscribed, unless it is being asked.
+func (a *asking) confirm(b Broker, addr Address) *confirmation {
 	for {
-		if c := t.asked.Load(); c != nil {
+		if c := a.asked.Load(); c != nil {
 			return c
 		}
 		c := &confirmation{done: make(chan struct{})}
-		if !t.asked.CompareAndSwap(nil, c) {
+		if !a.asked.CompareAndSwap(nil, c) {
 			continue
 		}
-		b.Subscribe(t.addr, func(err error) {
+		b.Subscribe(addr, func(err error) {
 			c.err = err
-			t.asked.Store(nil)
+			a.asked.Store(nil)
 			close(c.done)
 		})
 		return c
@@ -77,7 +80,7 @@ func (h *Hub) Join(ctx context.Context, sub *Subscription, l Listener, m Member,
 		h.lingering.remove(m)
 	}
 	// Both are asked for at once. The channel takes the answer even if nobody waits for it.
-	subscribed, entered := t.confirm(h.cfg.Broker), make(chan error, 1)
+	subscribed, entered := t.confirm(h.cfg.Broker, t.addr), make(chan error, 1)
 	if roster {
 		h.cfg.Roster.Add(m, func(err error) { entered <- err })
 	} else {
