@@ -2,6 +2,7 @@ package conformance_test
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"io"
 	"net/http"
@@ -46,7 +47,12 @@ func newLedger(t testing.TB) *ledger {
 			fail(w)
 			return
 		}
-		answer{Status: "ok", Response: wrap("got", c.Data.Payload), Assigns: []byte(`{"of":` + quote(c.Type) + `}`)}.write(w)
+		a := answer{Status: "ok", Response: wrap("got", c.Data.Payload), Assigns: []byte(`{"of":` + quote(c.Type) + `}`)}
+		var shows struct{ Key, Meta json.RawMessage }
+		if json.Unmarshal(c.Data.Payload, &shows) == nil && shows.Key != nil {
+			a.Presence = presence(shows.Key, shows.Meta)
+		}
+		a.write(w)
 	}))
 	l.url = server.URL
 	t.Cleanup(server.Close)

@@ -1,0 +1,376 @@
+package conformance_test
+
+import (
+	"bufio"
+	"context"
+	"encoding/json"
+	"flag"
+	"fmt"
+	"io"
+	"maps"
+	"math/rand/v2"
+	"os"
+	"os/exec"
+	"slices"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"roost/internal/redistest"
+)
+
+var (
+	randomRounds = flag.Int("random.rounds", 4, "how often the randomized test comes to rest")
+	randomSeed   = flag.Uint64("random.seed", 0, "the randomized test's seed; 0 takes a new one")
+)
+
+// chaos is three pods with toxiproxies in front of Redis, a crowd of phoenix.js clients, and what they should believe.
+type chaos struct {
+	t      *testing.T
+	random *rand.Rand
+	redis  *redistest.Server
+	ledger *ledger
+	front  *service
+	pods   []*randomPod
+	crowd  *crowdProcess
+
+	clients map[string]map[string]*part // by name and topic
+	names   int
+}
+
+// part is what one client shows in one topic.
+type part struct{ key, d string }
+
+type randomPod struct {
+	*pod
+	proxy      *redistest.Proxy
+	generation int
+	frozen     bool
+}
+
+// crowdProcess is the Node process with the clients.
+type crowdProcess struct {
+	t   *testing.T
+	in  io.WriteCloser
+	out *bufio.Scanner
+}
+
+func newCrowd(t *testing.T) *crowdProcess {
+	t.Helper()
+	cmd := exec.Command("node", "randomclients.js")
+	cmd.Stderr = os.Stderr
+	in, err := cmd.StdinPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	out, err := cmd.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		in.Close()
+		cmd.Wait()
+	})
+	p := &crowdProcess{t, in, bufio.NewScanner(out)}
+	p.out.Buffer(nil, 16<<20)
+	return p
+}
+
+// tell gives one order and returns the answer.
+func (p *crowdProcess) tell(order map[string]any) []byte {
+	p.t.Helper()
+	line, err := json.Marshal(order)
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	if _, err := p.in.Write(append(line, '\n')); err != nil {
+		p.t.Fatal(err)
+	}
+	if !p.out.Scan() {
+		p.t.Fatalf("the clients ended: %v", p.out.Err())
+	}
+	return p.out.Bytes()
+}
+
+// clientState is what phoenix.js believes.
+type clientState struct {
+	Codes  map[string]int
+	Topics map[string]struct {
+		State string
+		List  map[string][]string
+	}
+}
+
+func (c *chaos) startPod(n int) {
+	c.t.Helper()
+	p := c.pods[n]
+	if p.generation++; p.pod != nil {
+		p.log.Close()
+	}
+	id := fmt.Sprintf("chaos-%d-%d", n, p.generation)
+	p.pod = c.ledger.pod(&redisServer{}, id, settings{"REDIS_URL": p.proxy.URL, "ROOST_PRESENCE_GRACE": "0s", "LOG_LEVEL": "info"})
+}
+
+// ready sends new clients to the pods that run.
+func (c *chaos) ready() {
+	var pods []*pod
+	for _, p := range c.pods {
+		if !p.frozen {
+			pods = append(pods, p.pod)
+		}
+	}
+	c.front.set(pods...)
+}
+
+func (c *chaos) pick(names []string) string { return names[c.random.IntN(len(names))] }
+
+// act lets a client do something.
+func (c *chaos) act(topics []string) {
+	names := slices.Sorted(maps.Keys(c.clients))
+	step := c.random.IntN(10)
+	if len(names) < 4 {
+		step = 0
+	}
+	if step == 0 && len(names) < 25 {
+		c.names++
+		name := fmt.Sprint("c", c.names)
+		c.clients[name] = map[string]*part{}
+		c.crowd.tell(map[string]any{"do": "open", "client": name, "url": "ws://" + c.front.listener.Addr().String() + "/socket"})
+		names = []string{name}
+		step = 2
+	}
+	name := c.pick(names)
+	parts := c.clients[name]
+	topic := c.pick(topics)
+	p := parts[topic]
+	switch {
+	case step == 1:
+		c.crowd.tell(map[string]any{"do": "drop", "client": name})
+	case step == 9 && c.random.IntN(4) == 0:
+		c.crowd.tell(map[string]any{"do": "close", "client": name})
+		delete(c.clients, name)
+	case p == nil:
+		p = &part{d: fmt.Sprint(c.random.IntN(100))}
+		if c.random.IntN(4) > 0 {
+			p.key = fmt.Sprint("u", c.random.IntN(8))
+		}
+		parts[topic] = p
+		c.crowd.tell(map[string]any{"do": "join", "client": name, "topic": topic, "key": p.key, "d": p.d})
+	case step < 7 && p.key != "":
+		p.d = fmt.Sprint(c.random.IntN(100))
+		c.crowd.tell(map[string]any{"do": "update", "client": name, "topic": topic, "d": p.d})
+	case step >= 7:
+		c.crowd.tell(map[string]any{"do": "leave", "client": name, "topic": topic})
+		delete(parts, topic)
+	}
+}
+
+// disturb does something to a pod, its link or Redis.
+func (c *chaos) disturb() {
+	n := c.random.IntN(len(c.pods))
+	p := c.pods[n]
+	pause := time.Duration(c.random.IntN(4000)) * time.Millisecond
+	switch what := c.random.IntN(6); what {
+	case 0, 1:
+		c.t.Logf("kill -9 %s", p.cmd.Args)
+		p.signal(c.t, syscall.SIGKILL)
+		p.cmd.Wait()
+		p.frozen = true
+		c.ready()
+		c.later(pause, func() { c.startPod(n); p.frozen = false; c.ready() })
+	case 2:
+		c.t.Logf("SIGSTOP for %v", pause+leaseTime/2)
+		p.signal(c.t, syscall.SIGSTOP)
+		p.frozen = true
+		c.ready()
+		c.later(pause+leaseTime/2, func() { p.signal(c.t, syscall.SIGCONT); p.frozen = false; c.ready() })
+	case 3:
+		c.t.Logf("the link is cut for %v", pause)
+		p.proxy.Swallow(c.t)
+		c.later(pause, func() { p.proxy.Heal(c.t) })
+	case 4:
+		c.t.Log("FLUSHALL")
+		if err := c.redis.Client.FlushAll(context.Background()).Err(); err != nil {
+			c.t.Fatal(err)
+		}
+	case 5:
+		c.t.Logf("rolling restart of one pod")
+		p.frozen = true
+		c.ready()
+		p.signal(c.t, syscall.SIGTERM)
+		p.ended(c.t)
+		c.startPod(n)
+		p.frozen = false
+		c.ready()
+	}
+}
+
+// later goes on with clients for a while and then does something.
+func (c *chaos) later(wait time.Duration, then func()) {
+	for end := time.Now().Add(wait); time.Now().Before(end); {
+		c.act(randomTopics)
+		time.Sleep(time.Duration(c.random.IntN(100)) * time.Millisecond)
+	}
+	then()
+}
+
+var randomTopics = []string{"room:pres-random-1", "room:pres-random-2", "room:pres-random-3"}
+
+// wanted is what everybody should believe of a topic: key to the ds of its metas, and how many members there are.
+func (c *chaos) wanted(topic string) (list map[string][]string, members int) {
+	list = map[string][]string{}
+	for _, parts := range c.clients {
+		if p := parts[topic]; p != nil {
+			members++
+			if p.key != "" {
+				list[p.key] = append(list[p.key], p.d)
+			}
+		}
+	}
+	for _, ds := range list {
+		slices.Sort(ds)
+	}
+	return list, members
+}
+
+func sameLists(a, b map[string][]string) bool { return maps.EqualFunc(a, b, slices.Equal[[]string]) }
+
+// atRest tells what is not yet as it should be.
+func (c *chaos) atRest() error {
+	var states map[string]clientState
+	if err := json.Unmarshal(c.crowd.tell(map[string]any{"do": "state"}), &states); err != nil {
+		return err
+	}
+	for _, topic := range randomTopics {
+		want, members := c.wanted(topic)
+		for name, parts := range c.clients {
+			if parts[topic] == nil {
+				continue
+			}
+			got := states[name].Topics[topic]
+			if got.State != "joined" || !sameLists(got.List, want) {
+				return fmt.Errorf("%s in %s is %s and believes %v, want %v", name, topic, got.State, got.List, want)
+			}
+		}
+		ctx := context.Background()
+		if n := c.redis.Client.SCard(ctx, "roost:{"+topic+"}:members").Val(); n != int64(members) {
+			return fmt.Errorf("%s has %d members in Redis, want %d", topic, n, members)
+		}
+		kept := map[string][]string{}
+		for _, value := range c.redis.Client.HGetAll(ctx, "roost:{"+topic+"}:presence").Val() {
+			var s struct {
+				Key  string
+				Meta struct{ D string }
+			}
+			if err := json.Unmarshal([]byte(value), &s); err != nil {
+				return err
+			}
+			kept[s.Key] = append(kept[s.Key], s.Meta.D)
+		}
+		for _, ds := range kept {
+			slices.Sort(ds)
+		}
+		if !sameLists(kept, want) {
+			return fmt.Errorf("%s shows %v in Redis, want %v", topic, kept, want)
+		}
+	}
+	for name, s := range states {
+		if s.Codes["1000"] > 0 {
+			c.t.Errorf("%s was closed with 1000", name)
+		}
+	}
+	return nil
+}
+
+// calmTime is how long it may take until all is as it should be: phoenix.js waits 10 s between its later tries, and a pod that was
+// frozen or lost its link may have told clients only then.
+const calmTime = 60 * time.Second
+
+func (c *chaos) rest() {
+	c.t.Helper()
+	var err error
+	for end := time.Now().Add(calmTime); time.Now().Before(end); time.Sleep(200 * time.Millisecond) {
+		if err = c.atRest(); err == nil {
+			time.Sleep(time.Second)
+			if err = c.atRest(); err == nil { // and it stays so
+				return
+			}
+		}
+	}
+	c.t.Fatal(err)
+}
+
+// TestRandom: whatever clients do, and whatever happens to pods and Redis, at rest every client believes what Redis holds and what
+// was done, and the backend has been told the end of every join that it allowed, once.
+func TestRandom(t *testing.T) {
+	seed := *randomSeed
+	if seed == 0 {
+		seed = uint64(time.Now().UnixNano())
+	}
+	t.Logf("-random.seed %d", seed)
+	c := &chaos{
+		t: t, random: rand.New(rand.NewPCG(seed, 1)), redis: redistest.Start(t), ledger: newLedger(t), front: newService(t),
+		crowd: newCrowd(t), clients: map[string]map[string]*part{},
+	}
+	for n := range 3 {
+		c.pods = append(c.pods, &randomPod{proxy: redistest.Between(t, c.redis)})
+		c.startPod(n)
+	}
+	c.ready()
+	for round := range *randomRounds {
+		for range 20 + c.random.IntN(20) {
+			c.act(randomTopics)
+			time.Sleep(time.Duration(c.random.IntN(30)) * time.Millisecond)
+		}
+		for range c.random.IntN(3) {
+			c.disturb()
+		}
+		c.rest()
+		t.Logf("round %d at rest, %d clients", round+1, len(c.clients))
+	}
+	for _, name := range slices.Sorted(maps.Keys(c.clients)) {
+		c.crowd.tell(map[string]any{"do": "close", "client": name})
+		delete(c.clients, name)
+	}
+	c.rest()
+	c.settled()
+}
+
+// settled checks that all joins that were allowed have been told the end of, and no end twice.
+func (c *chaos) settled() {
+	c.t.Helper()
+	ended := func() map[string]int {
+		ends := map[string]int{}
+		for _, n := range c.ledger.notices(leaves) {
+			ends[strings.TrimPrefix(n.end(), n.Type)]++
+		}
+		return ends
+	}
+	open := func() (missing []string) {
+		ends := ended()
+		c.ledger.mu.Lock()
+		defer c.ledger.mu.Unlock()
+		for _, j := range c.ledger.joins {
+			if end := strings.TrimPrefix(j.end(), j.Type); ends[end] == 0 {
+				missing = append(missing, end)
+			}
+		}
+		return missing
+	}
+	for end := time.Now().Add(calmTime); len(open()) > 0 && time.Now().Before(end); {
+		time.Sleep(100 * time.Millisecond)
+	}
+	// A join whose pod died before it was answered never was: nobody told the client ok. The client has joined elsewhere.
+	if missing := open(); len(missing) > 0 {
+		c.t.Errorf("got no notice of the end of %d of %d joins that the backend allowed: %v", len(missing), len(c.ledger.joins), missing)
+	}
+	for end, n := range ended() {
+		if n > 1 {
+			c.t.Errorf("got %d distinct notices of the end of%s", n, end)
+		}
+	}
+}

@@ -1,0 +1,62 @@
+// Many phoenix.js clients with Presence in one process, told by lines of JSON on standard input what to do. Every line is answered
+// by one on standard output.
+"use strict"
+
+const path = require("node:path")
+const readline = require("node:readline")
+const { createRequire } = require("node:module")
+const load = createRequire(path.join(__dirname, "../test/clients/package.json"))
+const { Socket, Presence } = load("phoenix-1.8.16")
+const { WebSocket } = load("ws")
+
+const clients = new Map()
+
+function join(client, { topic, key, d }) {
+  const shown = { key, meta: { d } }
+  const channel = client.socket.channel(topic, () => (key ? { key: shown.key, meta: { ...shown.meta } } : {}))
+  const entry = { channel, shown, presence: new Presence(channel), codes: {} }
+  channel.join()
+  client.topics.set(topic, entry)
+}
+
+const verbs = {
+  open({ client, url }) {
+    const socket = new Socket(url, { transport: WebSocket, heartbeatIntervalMs: 5000 })
+    const codes = {}
+    socket.onClose(event => { codes[event.code] = (codes[event.code] || 0) + 1 })
+    socket.connect()
+    clients.set(client, { socket, codes, topics: new Map() })
+  },
+  join(order) { join(clients.get(order.client), order) },
+  leave({ client, topic }) {
+    clients.get(client).topics.get(topic).channel.leave()
+    clients.get(client).topics.delete(topic)
+  },
+  update({ client, topic, d }) {
+    const entry = clients.get(client).topics.get(topic)
+    entry.shown.meta.d = d
+    entry.channel.push("pres_update", { key: entry.shown.key, meta: { d } })
+  },
+  drop({ client }) { clients.get(client).socket.conn?.terminate?.() },
+  close({ client }) {
+    clients.get(client).socket.disconnect()
+    clients.delete(client)
+  },
+  state() {
+    const all = {}
+    for (const [name, { topics, codes }] of clients) {
+      all[name] = { codes, topics: {} }
+      for (const [topic, { channel, presence }] of topics) {
+        const list = {}
+        presence.list((key, { metas }) => { list[key] = metas.map(m => m.d).sort() })
+        all[name].topics[topic] = { state: channel.state, list }
+      }
+    }
+    return all
+  },
+}
+
+readline.createInterface({ input: process.stdin }).on("line", line => {
+  const order = JSON.parse(line)
+  process.stdout.write(JSON.stringify(verbs[order.do](order) ?? {}) + "\n")
+}).on("close", () => process.exit(0))
