@@ -245,18 +245,9 @@ func (c *chaos) atRest() error {
 	if err := json.Unmarshal(c.crowd.tell(map[string]any{"do": "state"}), &states); err != nil {
 		return err
 	}
+	ctx := context.Background()
 	for _, topic := range randomTopics {
 		want, members := c.wanted(topic)
-		for name, parts := range c.clients {
-			if parts[topic] == nil {
-				continue
-			}
-			got := states[name].Topics[topic]
-			if got.State != "joined" || !sameLists(got.List, want) {
-				return fmt.Errorf("%s in %s is %s and believes %v, want %v", name, topic, got.State, got.List, want)
-			}
-		}
-		ctx := context.Background()
 		if n := c.redis.Client.SCard(ctx, "roost:{"+topic+"}:members").Val(); n != int64(members) {
 			return fmt.Errorf("%s has %d members in Redis, want %d", topic, n, members)
 		}
@@ -276,6 +267,15 @@ func (c *chaos) atRest() error {
 		}
 		if !sameLists(kept, want) {
 			return fmt.Errorf("%s shows %v in Redis, want %v", topic, kept, want)
+		}
+		for name, parts := range c.clients {
+			if parts[topic] == nil {
+				continue
+			}
+			got := states[name].Topics[topic]
+			if got.State != "joined" || !sameLists(got.List, want) {
+				return fmt.Errorf("%s in %s is %s and believes %v, want %v as in Redis", name, topic, got.State, got.List, want)
+			}
 		}
 	}
 	for name, s := range states {
