@@ -10,12 +10,18 @@ const { Socket, Presence } = load("phoenix-1.8.16")
 const { WebSocket } = load("ws")
 
 const clients = new Map()
+let joins = 0
+const allowed = [] // numbers of the joins that were answered ok
 
 function join(client, { topic, key, d }) {
   const shown = { key, meta: { d } }
-  const channel = client.socket.channel(topic, () => (key ? { key: shown.key, meta: { ...shown.meta } } : {}))
-  const entry = { channel, shown, presence: new Presence(channel), codes: {} }
-  channel.join()
+  let join
+  const channel = client.socket.channel(topic, () => {
+    join = ++joins // each try has a number of its own
+    return key ? { join, key: shown.key, meta: { ...shown.meta } } : { join }
+  })
+  const entry = { channel, shown, presence: new Presence(channel) }
+  channel.join().receive("ok", ({ got }) => allowed.push(got.join))
   client.topics.set(topic, entry)
 }
 
@@ -42,6 +48,7 @@ const verbs = {
     clients.get(client).socket.disconnect()
     clients.delete(client)
   },
+  allowed() { return allowed },
   state() {
     const all = {}
     for (const [name, { topics, codes }] of clients) {

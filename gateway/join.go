@@ -28,6 +28,7 @@ func (c *conn) join(ctx context.Context, m *phoenix.Message) {
 		c.mu.Lock()
 		c.setReason(ctx, ch)
 		if m := ch.last(); m.Notice.Record != "" { // it may have said ok
+			m.Lingers = false
 			c.gw.cfg.Hub.Tell(m)
 		}
 		c.tell(ch)

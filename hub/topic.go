@@ -122,9 +122,10 @@ func (h *Hub) Leave(sub *Subscription, m Member, done func(error)) {
 		h.metrics.members.Dec()
 		sub.shard.worker.put(sub.shard, op{kind: opRemove, sub: sub})
 	}
+	m.Lingers = m.Lingers && sub.presence != nil && m.Presence != nil && h.cfg.PresenceGrace > 0
 	if sub.presence != nil {
 		h.absent(sub.presence)
-		if m.Lingers = m.Lingers && m.Presence != nil && h.cfg.PresenceGrace > 0; m.Lingers {
+		if m.Lingers {
 			h.lingering.put(m, time.Now().Add(h.cfg.PresenceGrace))
 		}
 	}

@@ -54,6 +54,10 @@ type entry struct {
 	version uint64
 }
 
+// enters tells whether the entry must be in the index. What shows something enters it again: the batch may arrive when the pod
+// has been taken for dead, and a sweep finds what the index has.
+func (e *entry) enters() bool { return !e.remove && (e.shown == nil || e.member.Presence != nil) }
+
 func newRoster(k keys, c *client, l *lease, o *outbox, m *metrics, log *slog.Logger) *roster {
 	size := func(e entry) int {
 		return len(e.member.Topic) + len(e.member.Connection) + len(e.member.JoinRef) + len(e.member.Notice.Record)
@@ -215,7 +219,7 @@ func (r *roster) sorted() changes {
 	if removes == 0 {
 		c.add = make([]hub.Member, 0, len(r.batch))
 		for _, e := range r.batch {
-			if e.shown == nil {
+			if e.enters() {
 				c.add = append(c.add, e.member)
 			}
 		}
@@ -223,7 +227,7 @@ func (r *roster) sorted() changes {
 	}
 	seen := make(map[memberKey]struct{}, len(r.batch))
 	for _, e := range slices.Backward(r.batch) {
-		if e.shown != nil {
+		if !e.remove && !e.enters() {
 			continue
 		}
 		key := keyOf(e.member)
