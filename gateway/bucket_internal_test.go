@@ -10,7 +10,7 @@ import (
 // Whoever takes all it can gets what the rate says, within 5 %, however it asks.
 func TestBucketHoldsItsRate(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
-		r := Rate{N: rapid.IntRange(1, maxTestRate).Draw(t, "n"), Per: rapid.SampledFrom([]time.Duration{time.Second, time.Minute, time.Hour}).Draw(t, "per")}
+		r := Rate{N: rapid.IntRange(2, maxTestRate).Draw(t, "n"), Per: rapid.SampledFrom([]time.Duration{time.Second, time.Minute, time.Hour}).Draw(t, "per")}
 		m := r.meter(0)
 		var b bucket
 		taken, now := 0, time.Duration(rapid.Int64Range(0, int64(time.Hour)).Draw(t, "begin"))
@@ -21,7 +21,8 @@ func TestBucketHoldsItsRate(t *testing.T) {
 		if taken != r.N {
 			t.Fatalf("%+v: got %d at once, want %d", r, taken, r.N)
 		}
-		pauses := rapid.SliceOfN(rapid.Int64Range(1, int64(r.Per)), 1, 20).Draw(t, "pauses")
+		// After a longer pause the bucket would be full before its end.
+		pauses := rapid.SliceOfN(rapid.Int64Range(1, int64(m.depth-m.step)), 1, 20).Draw(t, "pauses")
 		for _, pause := range pauses {
 			now += time.Duration(pause)
 			for b.take(m, now) {
