@@ -162,7 +162,7 @@ func TestBreakerEmptiesTheLine(t *testing.T) {
 	})
 }
 
-// yes is the answer ok.
-func yes() *http.Response {
-	return &http.Response{StatusCode: http.StatusOK, Header: http.Header{}, Body: io.NopCloser(strings.NewReader(`{"status":"ok"}`))}
+// saying returns an answer 200 with a body.
+func saying(body string) *http.Response {
+	return &http.Response{StatusCode: http.StatusOK, Header: http.Header{}, Body: io.NopCloser(strings.NewReader(body))}
 }

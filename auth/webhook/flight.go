@@ -5,7 +5,6 @@ import (
 	"crypto/sha256"
 	"encoding/binary"
 	"errors"
-	"hash"
 	"slices"
 	"sync"
 
@@ -148,23 +147,16 @@ func cacheKey(r *auth.JoinRequest) key { return newKey(kindCache, r, r.Payload) 
 func staleKey(r *auth.JoinRequest) key { return newKey(kindStale, r) }
 
 func newKey(kind byte, r *auth.JoinRequest, parts ...[]byte) key {
-	if r.Binary && len(parts) > 0 {
-		parts = append(parts, []byte("binary"))
-	}
 	k := key{id: r.Client.ID, topic: r.Topic}
-	sum := sha256.New()
-	sum.Write([]byte{kind})
+	// Every part with its length, so that no two lists of parts are the same bytes.
+	all := append(make([]byte, 0, 512), kind)
 	for _, p := range parts {
-		writePart(sum, p)
+		all = binary.AppendUvarint(all, uint64(len(p)))
+		all = append(all, p...)
 	}
-	sum.Sum(k.sum[:0])
+	if r.Binary && len(parts) > 0 {
+		all = append(all, "binary"...)
+	}
+	k.sum = sha256.Sum256(all)
 	return k
-}
-
-// writePart adds a part and its length, so that no two lists of parts are the same bytes.
-func writePart(sum hash.Hash, part []byte) {
-	var size [8]byte
-	binary.LittleEndian.PutUint64(size[:], uint64(len(part)))
-	sum.Write(size[:])
-	sum.Write(part)
 }

@@ -64,9 +64,11 @@ func (c *Client) Join(ctx context.Context, r *auth.JoinRequest) (*auth.Answer, e
 		a, err := ask(ctx, c.endpoint(r.Topic), join, func() []byte { return joinRequest(r) }, decodeJoin)
 		return a.Answer, err
 	}
-	if a := c.memory.recall(cacheKey(r)); a != nil {
-		c.metrics.unasked(byCache)
-		return a, nil
+	if !c.memory.empty() {
+		if a := c.memory.recall(cacheKey(r)); a != nil {
+			c.metrics.unasked(byCache)
+			return a, nil
+		}
 	}
 	if c.config.NoCoalescing {
 		return c.joinOnce(ctx, r, func() *auth.JoinRequest { return r })

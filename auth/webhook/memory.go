@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/hashicorp/golang-lru/v2/simplelru"
@@ -25,6 +26,8 @@ type memory struct {
 	limit   int
 	watch   func(id string, ended func()) (stop func()) // nil: Forget alone says it
 	metrics *metrics
+
+	size atomic.Int64 // of entries
 
 	mu      sync.Mutex
 	entries *simplelru.LRU[key, *entry]
@@ -105,7 +108,7 @@ func (m *memory) keep(k key, answer *auth.Answer, life time.Duration, epoch int)
 	p.keys[k] = struct{}{}
 	m.entries.Add(k, e)
 	m.bytes += e.size
-	m.metrics.remembered(m.entries.Len(), m.bytes)
+	m.measured()
 }
 
 // recall returns what is remembered under k, or nil.
@@ -157,8 +160,17 @@ func (m *memory) evicted(k key, e *entry) {
 	m.bytes -= e.size
 	delete(m.people[k.id].keys, k)
 	m.tidy(k.id)
+	m.measured()
+}
+
+// measured tells how much there is. The caller holds mu.
+func (m *memory) measured() {
+	m.size.Store(int64(m.entries.Len()))
 	m.metrics.remembered(m.entries.Len(), m.bytes)
 }
+
+// empty tells whether nothing is remembered, which costs less than to look.
+func (m *memory) empty() bool { return m.size.Load() == 0 }
 
 // tidy lets go of what is not needed of id. The caller holds mu.
 func (m *memory) tidy(id string) {
