@@ -17,7 +17,8 @@ function connect({ params, auth_token: token }) {
 function join({ topic, payload }) {
   if (topic.startsWith("refused:")) return { status: "error", response: { reason: "members only" } }
   if (!topic.startsWith("rooms:")) return { status: "error", response: { reason: "no such room" } }
-  return ok({ welcome: payload.name ?? null })
+  const presence = payload.key && { key: payload.key, meta: payload.meta }
+  return { ...ok({ welcome: payload.name ?? null }), ...(presence && { presence }) }
 }
 
 const events = {
@@ -28,6 +29,8 @@ const events = {
   "whoami": ({ connection, assigns }) => ok({ connection, assigns }),
   "crash": () => ({ stop: "error" }),
   "close": () => ({ stop: "close" }),
+  "show": ({ payload }) => ({ ...ok(), presence: payload }),
+  "hide": () => ({ ...ok(), presence: null }),
   "bytes": ({ payload_base64: bytes }) => ({ ...ok(), push: [{ event: "bytes", payload_base64: bytes }] }),
 }
 

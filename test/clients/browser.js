@@ -21,7 +21,7 @@ const page = (version) => `<!doctype html>
 <meta charset="utf-8"><title>phoenix ${version}</title><link rel="icon" href="data:,">
 <script src="/${version}/phoenix.js"></script>
 <script>
-  const { Socket } = window.Phoenix
+  const { Socket, Presence } = window.Phoenix
   function answer(push) {
     return new Promise((resolve) => {
       for (const status of ["ok", "error", "timeout"]) push.receive(status, (response) => resolve({ status, response }))

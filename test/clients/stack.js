@@ -39,6 +39,14 @@ class Redis {
     return lines === "" ? [] : lines.split("\n").sort()
   }
 
+  // shown returns who is present in a topic: key to the sorted names in its metas.
+  async shown(topic) {
+    const lines = (await this.cli("HVALS", `roost:{${topic}}:presence`)).split("\n").filter((line) => line !== "")
+    const list = {}
+    for (const { key, meta } of lines.map(JSON.parse)) list[key] = [...(list[key] ?? []), meta.name].sort()
+    return list
+  }
+
   async stop() {
     await stop(this.child)
     fs.rmSync(this.dir, { recursive: true })
@@ -79,6 +87,8 @@ class Stack {
   static async start() {
     const stack = new Stack()
     stack.redis = await Redis.start()
+    stack.rules = path.join(stack.redis.dir, "topics.yaml")
+    fs.writeFileSync(stack.rules, 'topics:\n  - {topic: "rooms:present*", presence: true}\n  - {topic: "*"}\n')
     stack.backend = await Backend.start()
     stack.pods = await Promise.all([stack.startPod(), stack.startPod()])
     return stack
@@ -89,7 +99,7 @@ class Stack {
     const pod = { port: port ?? await freePort(), adminPort: await freePort() }
     pod.child = start(gateway, [], {
       PORT: pod.port, ROOST_ADMIN_HOST: "127.0.0.1", ROOST_ADMIN_PORT: pod.adminPort,
-      REDIS_URL: `redis://127.0.0.1:${this.redis.port}`,
+      ROOST_TOPICS_FILE: this.rules, REDIS_URL: `redis://127.0.0.1:${this.redis.port}`,
       ROOST_WEBHOOK_URL: `http://127.0.0.1:${this.backend.port}/`, ROOST_WEBHOOK_SECRET: secret,
       ROOST_WEBHOOK_EVENTS: "connect,join,push,leave,disconnect",
       ROOST_CHECK_ORIGIN: "//127.0.0.1", ROOST_DRAIN_DELAY: "0s", ROOST_DRAIN_TIMEOUT: "2s", LOG_LEVEL: "debug",
