@@ -29,7 +29,8 @@ web/dist/phoenix.js: web/package.json web/build.mjs
 
 test: tools ## vet, and all tests with the race detector; installs what they need
 	$(GO) vet ./...
-	$(GO) test -race -count=1 -p 2 -timeout 20m ./... # many tests run programs, which Go's cache of results does not see
+	$(GO) build -race ./...
+	$(GO) test -race -count=1 -p 1 -timeout 20m ./... # one after the other: many run a cluster of programs, and a browser
 	cd k8s && $(GO) vet ./... && $(GO) test -count=1 ./... # a module of its own
 
 # The tests skip what is not installed. As root on Debian it is installed, so that nothing is skipped. Helm and what else

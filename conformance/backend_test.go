@@ -232,7 +232,7 @@ func awaitCall(t testing.TB, calls <-chan call, what string) call {
 }
 
 // patience is how long tests wait for what must happen.
-const patience = 20 * time.Second
+const patience = time.Minute
 
 // eventually fails the test unless check returns nil soon.
 func eventually(t testing.TB, check func() error) {

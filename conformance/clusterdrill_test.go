@@ -178,13 +178,20 @@ func TestDrillSlotMoves(t *testing.T) {
 				})
 			}
 		}
+		all := published.Load()
+		eventually(t, func() error {
+			if published.Load() < all+2 { // the last one began after all had joined
+				return fmt.Errorf("nothing more was published")
+			}
+			return nil
+		})
 		halt()
 		busy.Wait()
 		last := fmt.Sprintf(`{"n":%06d}`, 100_000+published.Load())
 		for _, f := range d.fans {
 			eventually(t, func() error {
 				if got := f.got(d.room); len(got) == 0 || got[len(got)-1] != last {
-					return fmt.Errorf("got %d messages, the last one is not %s", len(got), last)
+					return fmt.Errorf("%d times phx_error, got %d messages, of which the last are %.300q, want %s", f.crashes(d.room), len(got), got[max(0, len(got)-5):], last)
 				}
 				return nil
 			})

@@ -39,10 +39,11 @@ func TestLate(t *testing.T) {
 	})
 	t.Run("A13 close", func(t *testing.T) {
 		c, resume := stuck(t)
-		c.Drop()
 		connection := c.connection("1")
-		lab.backend.await(t, 1, "", func(k call) bool { return disconnects(k) && k.Data.Connection == connection })
+		c.Drop()
+		p.wantMetric(t, `roost_connections{transport="websocket",vsn="2"} 0`) // the pod knows
 		resume()
+		lab.backend.await(t, 1, "", func(k call) bool { return disconnects(k) && k.Data.Connection == connection })
 		c.wantLeft(connection, "1", "closed")
 		wantMembers(t, server, c.topic)
 	})

@@ -13,7 +13,7 @@ const args = [
 ]
 
 function launch() {
-  return chromium.launch({ executablePath: process.env.CHROMIUM || "/usr/bin/chromium", headless: true, args })
+  return chromium.launch({ executablePath: process.env.CHROMIUM || "/usr/bin/chromium", headless: true, args, timeout: 120000 })
 }
 
 // page is where a client lives. Its script is what a user would write, for the tests to use.

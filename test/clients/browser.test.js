@@ -24,8 +24,8 @@ async function openTab(t, { version }, host) {
   t.after(() => tab.close())
   tab.faults = []
   tab.on("pageerror", (err) => tab.faults.push(err.message))
-  tab.run = (script, arg) => within(30000, "the end of a script in the page", tab.evaluate(script, arg))
-  await tab.goto(pages.url(version, host))
+  tab.run = (script, arg) => within(120000, "the end of a script in the page", tab.evaluate(script, arg))
+  await tab.goto(pages.url(version, host), { timeout: 120000 })
   return tab
 }
 

@@ -58,7 +58,7 @@ function answer(push) {
   const answered = new Promise((resolve) => {
     for (const status of ["ok", "error", "timeout"]) push.receive(status, (response) => resolve({ status, response }))
   })
-  return within(20000, `an answer to ${push.event}`, answered)
+  return within(60000, `an answer to ${push.event}`, answered)
 }
 
 // joined joins and returns the reply. It throws if the join is refused.

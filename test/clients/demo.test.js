@@ -83,7 +83,7 @@ describe("gateway dev", () => {
     tab.faults = []
     tab.on("pageerror", (err) => tab.faults.push(err.message))
     tab.on("console", (entry) => entry.type() === "error" && tab.faults.push(entry.text()))
-    await tab.goto(page)
+    await tab.goto(page, { timeout: 120000 })
     await tab.locator("#status", { hasText: "joined rooms:lobby" }).waitFor()
     await tab.locator("#user").fill(name)
     return tab

@@ -26,7 +26,7 @@ async function openTab(t, version) {
   t.after(() => tab.close())
   tab.faults = []
   tab.on("pageerror", (err) => tab.faults.push(err.message))
-  await tab.goto(pages.url(version))
+  await tab.goto(pages.url(version), { timeout: 120000 })
   return tab
 }
 
@@ -130,7 +130,7 @@ describe("Chromium polls", { concurrency: true }, () => {
     await join(tabs[0], proxy.url, topic) // never on the doomed pod
     let old
     do { // until the session is on the doomed pod
-      await tabs[1].goto(pages.url("1.8.16"))
+      await tabs[1].goto(pages.url("1.8.16"), { timeout: 120000 })
       await join(tabs[1], own.url, topic)
       old = await whoami(tabs[1])
     } while (!old.startsWith("doomed-browser."))

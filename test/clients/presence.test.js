@@ -86,8 +86,8 @@ describe("Chromium", () => {
     const openTab = async (pod, key) => {
       const tab = await browser.newPage()
       t.after(() => tab.close())
-      tab.run = (script, arg) => within(30000, "the end of a script in the page", tab.evaluate(script, arg))
-      await tab.goto(pages.url("1.8.16"))
+      tab.run = (script, arg) => within(120000, "the end of a script in the page", tab.evaluate(script, arg))
+      await tab.goto(pages.url("1.8.16"), { timeout: 120000 })
       await tab.run(async ({ url, topic, key }) => {
         const socket = new Socket(url)
         socket.connect()

@@ -12,7 +12,7 @@ process.on("SIGTERM", () => process.exit(1)) // the test runner's when a file ta
 const sleep = (ms) => new Promise((resolve) => setTimeout(resolve, ms))
 
 // eventually waits until look returns something true, and returns that.
-async function eventually(what, look, ms = 15000) {
+async function eventually(what, look, ms = 60000) {
   const deadline = Date.now() + ms
   for (;;) {
     const seen = await look()
