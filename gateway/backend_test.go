@@ -111,7 +111,7 @@ func same(t *testing.T, what string, read func() []string, want []string) {
 }
 
 // patience is how long a test waits for what must happen.
-const patience = 10 * time.Second
+const patience = time.Minute
 
 // holds waits until condition is true.
 func holds(condition func() bool) bool {

@@ -12,7 +12,7 @@ import (
 )
 
 // timeout is how long a test waits for what must happen.
-const timeout = 10 * time.Second
+const timeout = time.Minute
 
 // edge is a pod's end of a Memory, of which a test may replace parts.
 type edge struct {
