@@ -27,6 +27,10 @@ func TestBroker(t *testing.T, newPod func(t *testing.T, podID string) Pod) {
 		{"bytes", testBytes},
 		{"roster", testRoster},
 		{"roster order", testRosterOrder},
+		{"track", testTrack},
+		{"track bytes", testTrackBytes},
+		{"adopt", testAdopt},
+		{"track many", testTrackMany},
 	} {
 		t.Run(part.name, func(t *testing.T) {
 			suffix := "-" + strings.ReplaceAll(part.name, " ", "-")

@@ -35,6 +35,9 @@ local function drop(c)
   v = v + 1
   del[#del + 1] = '"' .. c .. '"'
 end
+local function keyOf(s) -- quotes in a key are escaped, and nothing before it has any such text
+  return string.sub(s, string.find(s, '"key":', 1, true), string.find(s, ',"meta":', 1, true))
+end
 local known = '^{"order":(%d+),"phx_ref":"([^"]*)",'
 local left = known .. '"leaving":true,'
 local i = 3
@@ -53,7 +56,7 @@ while ARGV[i] do
       ref = next
       local other = not old and adopt ~= '' and redis.call('HGET', KEYS[1], adopt)
       local o, r = string.match(other or '', left)
-      if o then
+      if o and keyOf(other) == keyOf(body) then
         order, prev = o, r
         if string.sub(other, -#body) == body then
           local _, _, before = string.match(other, left .. '"phx_ref_prev":"([^"]*)"')
