@@ -198,8 +198,8 @@ func TestLongPollOwnerStops(t *testing.T) {
 // TestLongPollThousand has many sessions poll while many messages are published: each gets each, in order, once.
 func TestLongPollThousand(t *testing.T) {
 	t.Parallel()
-	t.Run("one pod", func(t *testing.T) { manySessions(t, sharedPod(t, "lp").addr, 1000) })
-	t.Run("three pods", func(t *testing.T) { manySessions(t, behindProxy(t, threePods(t)...), 200) })
+	t.Run("one pod", func(t *testing.T) { manySessions(t, sharedPod(t, "patient").addr, 1000) })
+	t.Run("three pods", func(t *testing.T) { manySessions(t, behindProxy(t, threeOf(t, "patient")...), 200) })
 }
 
 func manySessions(t *testing.T, addr string, sessions int) {
@@ -222,7 +222,7 @@ func manySessions(t *testing.T, addr string, sessions int) {
 			}
 		})
 	}
-	for end := time.Now().Add(60 * time.Second); joined.Load() < int64(sessions) && !t.Failed(); time.Sleep(5 * time.Millisecond) {
+	for end := time.Now().Add(3 * patience); joined.Load() < int64(sessions) && !t.Failed(); time.Sleep(5 * time.Millisecond) {
 		if time.Now().After(end) {
 			t.Errorf("got %d of %d sessions joined in time", joined.Load(), sessions)
 		}

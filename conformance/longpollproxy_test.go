@@ -50,9 +50,11 @@ func behindProxy(t testing.TB, pods ...*pod) string {
 }
 
 // threePods returns the pods of long-polling that tests share.
-func threePods(t testing.TB) []*pod {
+func threePods(t testing.TB) []*pod { return threeOf(t, "lp") }
+
+func threeOf(t testing.TB, kind string) []*pod {
 	t.Helper()
-	return []*pod{sharedTwin(t, "lp", 1), sharedTwin(t, "lp", 2), sharedTwin(t, "lp", 3)}
+	return []*pod{sharedTwin(t, kind, 1), sharedTwin(t, kind, 2), sharedTwin(t, kind, 3)}
 }
 
 // overOneAndThree runs a test over one pod, and over a proxy in front of three.

@@ -358,7 +358,10 @@ func TestNoticesWhenASweeperDies(t *testing.T) {
 	pipe := server.client.Pipeline()
 	for i := range many {
 		connection, topic := fmt.Sprint("pod-x.", i), fmt.Sprint("room:dead-", i)
-		data, _ := json.Marshal(map[string]any{"connection": connection, "topic": topic, "join_ref": "1"})
+		data, _ := json.Marshal(map[string]any{
+			"connection": connection, "id": nil, "transport": "websocket", "vsn": "2.0.0", "remote_ip": "192.0.2.7", "params": map[string]any{},
+			"headers": map[string]any{}, "auth_token": nil, "assigns": map[string]any{}, "topic": topic, "join_ref": "1",
+		})
 		record := fmt.Sprintf("notice msg_%d channel.leave %s %s", i, connection, data[:len(data)-1])
 		pipe.HSet(ctx, index, connection+" "+topic, record)
 		pipe.SAdd(ctx, "roost:{"+topic+"}:members", connection)

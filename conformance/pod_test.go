@@ -43,6 +43,7 @@ var kinds = map[string]settings{
 	"hasty":   {"ROOST_WEBHOOK_TIMEOUT": "500ms"},
 	"lp":      {"ROOST_CHECK_ORIGIN": "//example.com,//*.wild.com,https://secure.com,//port.com:81", "ROOST_LONGPOLL_WINDOW": "2s"},
 	"nolp":    {"ROOST_LONGPOLL": "off"},
+	"patient": {"ROOST_SOCKET_PATH": "/lp", "ROOST_LONGPOLL_WINDOW": "20s"},
 	"narrow":  {"ROOST_OUTBOX_LIMIT": "64KiB", "ROOST_LONGPOLL_WINDOW": "60s"},
 }
 

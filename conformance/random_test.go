@@ -2,6 +2,7 @@ package conformance_test
 
 import (
 	"bufio"
+	"bytes"
 	"context"
 	"encoding/json"
 	"flag"
@@ -37,6 +38,7 @@ type chaos struct {
 
 	clients map[string]map[string]*part // by name and topic
 	names   int
+	wrong   struct{ client, topic string } // the last that was not at rest
 }
 
 // part is what one client shows in one topic.
@@ -274,6 +276,7 @@ func (c *chaos) atRest() error {
 			}
 			got := states[name].Topics[topic]
 			if got.State != "joined" || !sameLists(got.List, want) {
+				c.wrong.client, c.wrong.topic = name, topic
 				return fmt.Errorf("%s in %s is %s and believes %v, want %v as in Redis", name, topic, got.State, got.List, want)
 			}
 		}
@@ -300,6 +303,10 @@ func (c *chaos) rest() {
 				return
 			}
 		}
+	}
+	if c.wrong.client != "" && c.clients[c.wrong.client][c.wrong.topic] != nil {
+		trace := c.crowd.tell(map[string]any{"do": "trace", "client": c.wrong.client, "topic": c.wrong.topic})
+		c.t.Logf("%s in %s got %s", c.wrong.client, c.wrong.topic, bytes.ReplaceAll(trace, []byte(`],["2`), []byte("],\n[\"2")))
 	}
 	c.t.Fatal(err)
 }

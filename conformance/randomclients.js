@@ -20,7 +20,12 @@ function join(client, { topic, key, d }) {
     join = ++joins // each try has a number of its own
     return key ? { join, key: shown.key, meta: { ...shown.meta } } : { join }
   })
-  const entry = { channel, shown, presence: new Presence(channel) }
+  const entry = { channel, shown, trace: [], presence: new Presence(channel) }
+  channel.onMessage = (event, payload, ref) => {
+    entry.trace.push([new Date().toISOString(), channel.joinRef(), event, ref, payload])
+    if (entry.trace.length > 300) entry.trace.shift()
+    return payload
+  }
   channel.join().receive("ok", ({ got }) => allowed.push(got.join))
   client.topics.set(topic, entry)
 }
@@ -48,6 +53,7 @@ const verbs = {
     clients.get(client).socket.disconnect()
     clients.delete(client)
   },
+  trace({ client, topic }) { return clients.get(client).topics.get(topic).trace },
   allowed() { return allowed },
   state() {
     const all = {}

@@ -106,6 +106,9 @@ func (c *conn) end(ch *channel, reason auth.Reason, done func(error)) {
 		ch.announced = false
 		c.gw.cfg.Hub.Leave(&ch.sub, ch.last(), done)
 		c.tell(ch)
+		if reason == auth.ReasonLeft || reason == auth.ReasonDuplicateJoin {
+			c.depart(ch)
+		}
 	}
 }
 

@@ -26,16 +26,17 @@ type conn struct {
 	patience time.Duration // how long it may be silent
 	retires  int32         // when it has to come again, in seconds of Gateway.clock; 0 is never
 
-	mu       sync.Mutex
-	channels []*channel // joined, or being joined: one per topic
-	lines    []*line    // topics with work under way
-	inbox    int        // bytes of messages waiting in lines
-	pace     *pace      // how fast the client sends, if that is limited
-	joins    uint32     // how many there were
-	closed   bool
-	overflow bool                // the outbox was too full for a frame
-	reason   auth.Reason         // why it was closed
-	notices  []*auth.LeaveNotice // for the backend, which is told at unlock if there is no Recorder
+	mu         sync.Mutex
+	channels   []*channel  // joined, or being joined: one per topic
+	lines      []*line     // topics with work under way
+	inbox      int         // bytes of messages waiting in lines
+	pace       *pace       // how fast the client sends, if that is limited
+	joins      uint32      // how many there were
+	departures []departure // from topics with presence, the oldest first
+	closed     bool
+	overflow   bool                // the outbox was too full for a frame
+	reason     auth.Reason         // why it was closed
+	notices    []*auth.LeaveNotice // for the backend, which is told at unlock if there is no Recorder
 }
 
 // An outbox holds what waits to be sent to one connection. Its methods are called with conn.mu held and do not block.

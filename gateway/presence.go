@@ -2,6 +2,7 @@ package gateway
 
 import (
 	"context"
+	"slices"
 
 	"roost/auth"
 	"roost/hub"
@@ -9,6 +10,43 @@ import (
 
 // stateShare is the part of Config.OutboxLimit that a presence_state may take. Of larger ones members get the number only.
 const stateShare = 0.75
+
+// Of topics that a client has left, the last few are remembered for a while: see welcome.
+const (
+	maxDepartures = 8
+	departureTime = 60_000 // ms of Gateway.clock
+)
+
+// departure is a topic with presence that the client has left or joined anew, and when.
+type departure struct {
+	topic string
+	at    int64
+}
+
+// depart notes that the client has left ch, and may join it again. The caller holds mu.
+func (c *conn) depart(ch *channel) {
+	if !ch.rule.Presence {
+		return
+	}
+	c.returned(ch.topic)
+	if len(c.departures) == maxDepartures {
+		c.departures = slices.Delete(c.departures, 0, 1)
+	}
+	c.departures = append(c.departures, departure{ch.topic, c.gw.clock.Load()})
+}
+
+// returned takes out the departure from topic, and tells whether there was one lately. The caller holds mu.
+func (c *conn) returned(topic string) bool {
+	at := slices.IndexFunc(c.departures, func(d departure) bool { return d.topic == topic })
+	if at < 0 {
+		return false
+	}
+	lately := c.gw.clock.Load()-c.departures[at].at < departureTime
+	if c.departures = slices.Delete(c.departures, at, at+1); len(c.departures) == 0 {
+		c.departures = nil
+	}
+	return lately
+}
 
 // show does what an answer says about ch's presence, and returns how far that is, or nil if there is nothing to do. The caller
 // holds mu.
@@ -60,6 +98,10 @@ func (c *conn) shown(ctx context.Context, ch *channel, t *hub.Tracking, p *hub.P
 
 // welcome sends a member that has joined a topic with presence who is there, once it is shown itself, and then the pushes of
 // its join's answer.
+//
+// A client that left the topic and joins it again gets the state twice. phoenix.js applies what it was told between its join and
+// the first state behind that, also what came because of its membership before: there, somebody may have come whose leave
+// fell between the two. The second state makes it good.
 func (c *conn) welcome(ctx context.Context, ch *channel, answer *auth.Answer) {
 	known, cancel := context.WithTimeout(ctx, c.gw.cfg.CallTimeout)
 	c.gw.cfg.Hub.AwaitPresence(known, &ch.sub)
@@ -78,8 +120,12 @@ func (c *conn) welcome(ctx context.Context, ch *channel, answer *auth.Answer) {
 		return
 	}
 	event, payload := c.gw.cfg.Hub.Snapshot(&ch.sub, int(stateShare*float64(c.gw.cfg.OutboxLimit)))
+	again := c.returned(ch.topic)
 	if event != "" {
-		c.put(c.enc.push(ch.joinRef.Or(ch.ref), "", ch.topic, event, payload, false))
+		state := c.enc.push(ch.joinRef.Or(ch.ref), "", ch.topic, event, payload, false)
+		if c.put(state); again {
+			c.put(state)
+		}
 	}
 	c.pushes(ch, answer.Pushes)
 }
