@@ -5,7 +5,7 @@ VERSION  ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev
 FUZZTIME ?= 30s
 IMAGE    ?= roost:$(VERSION)
 
-# Folders with a package.json, which is what the tests with real clients need from npm. web has its own rule.
+# Folders with a package.json, which is what the tests with real clients and backends need from npm. web has its own rule.
 NODE_TESTS = $(shell find . -name node_modules -prune -o -name package.json -not -path './web/*' -print | xargs -r -n1 dirname)
 NPM_INSTALL = npm install --no-package-lock --no-audit --no-fund --loglevel=error
 
@@ -37,7 +37,7 @@ test: tools ## vet, and all tests with the race detector; installs what they nee
 # the tests of k8s/ need is built into the user's cache folder, once.
 tools:
 	@need=; for pair in redis-server:redis-server redis-sentinel:redis-sentinel redis-cli:redis-tools chromium:chromium \
-	  node:nodejs npm:npm gcc:gcc nginx:nginx python3:python3; do command -v $${pair%%:*} >/dev/null || need="$$need $${pair##*:}"; done; \
+	  node:nodejs npm:npm gcc:gcc nginx:nginx python3:python3 pip3:python3-pip puma:puma php:php-cli; do command -v $${pair%%:*} >/dev/null || need="$$need $${pair##*:}"; done; \
 	if [ -z "$$need" ]; then :; \
 	elif [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
 	  export DEBIAN_FRONTEND=noninteractive RUNLEVEL=1; apt-get update -qq && apt-get install -y -qq --no-install-recommends $$need; \
