@@ -2,6 +2,7 @@ package webhook_test
 
 import (
 	"encoding/json"
+	"errors"
 	"os"
 	"slices"
 	"strings"
@@ -9,6 +10,7 @@ import (
 
 	"github.com/santhosh-tekuri/jsonschema/v6"
 
+	"roost/auth"
 	"roost/auth/webhook"
 )
 
@@ -89,5 +91,37 @@ func TestSchemaOfCache(t *testing.T) {
 			t.Errorf("%s: got %v, want it taken: %v", body, err, taken)
 		}
 		wantSame(t, "join_answer", body, taken)
+	}
+}
+
+func TestSchemaOfPresence(t *testing.T) {
+	for presence, taken := range map[string]bool{
+		`null`: true, `{"key":"k"}`: true, `{"key":7}`: true, `{"key":"k","meta":null}`: true, `{"key":"k","meta":{"a":1},"new":1}`: true,
+		`{}`: false, `{"key":null}`: false, `{"key":true}`: false, `{"key":{}}`: false, `{"meta":{}}`: false, `{"key":"k","meta":[]}`: false,
+		`{"key":"k","meta":"m"}`: false, `"k"`: false, `[]`: false, `false`: false,
+	} {
+		body := `{"status":"ok","presence":` + presence + `}`
+		_, err := answering(t, 200, body).Join(t.Context(), joinOf("t"))
+		if (err == nil) != taken {
+			t.Errorf("%s: got %v, want it taken: %v", body, err, taken)
+		}
+		wantSame(t, "join_answer", body, taken)
+		wantSame(t, "push_answer", body, taken)
+	}
+}
+
+// What the schema calls a refusal has its response told; of another body only the status counts.
+func TestSchemaOfRefusal(t *testing.T) {
+	for body, told := range map[string]bool{
+		`{"response":{"reason":"log in"}}`: true, `{"response":0,"response_base64":null}`: true, `{"response_base64":"AP8=","more":1}`: true,
+		`{"response":1,"response_base64":"AP8="}`: false, `{"response_base64":"?"}`: false, `{"response_base64":{}}`: false,
+		`[]`: false, `"log in"`: false,
+	} {
+		_, err := answering(t, 403, body).Join(t.Context(), joinOf("t"))
+		var refusal *auth.Refusal
+		if !errors.As(err, &refusal) || (refusal.Response != nil) != told {
+			t.Errorf("%s: got %v, want a refusal with a response of its own: %v", body, err, told)
+		}
+		wantSame(t, "refusal", body, told)
 	}
 }
