@@ -57,9 +57,10 @@ func linesOfCode(t *testing.T, file string) (n int) {
 // checkChat lets two clients chat through a gateway, started as the README says.
 func (b *backend) checkChat(t *testing.T, gateway string) {
 	port, admin := freePort(t), freePort(t)
-	spawn(t, []string{"PORT=" + port, "ROOST_ADMIN_PORT=" + admin, "ROOST_ADMIN_HOST=127.0.0.1", "REDIS_URL=" + redistest.Start(t).URL,
+	environ := []string{"PORT=" + port, "ROOST_ADMIN_PORT=" + admin, "ROOST_ADMIN_HOST=127.0.0.1", "REDIS_URL=" + redistest.Start(t).URL,
 		"ROOST_WEBHOOK_URL=" + b.url(), "ROOST_WEBHOOK_SECRET=" + secret, "ROOST_WEBHOOK_TIMEOUT=60s",
-		"ROOST_WEBHOOK_EVENTS=connect,join,push,leave", "ROOST_TOPICS_FILE=topics.yaml"}, gateway)
+		"ROOST_WEBHOOK_EVENTS=connect,join,push,leave", "ROOST_TOPICS_FILE=topics.yaml"}
+	spawn(t, environ, gateway)
 	eventually(t, "ready gateway", func() bool {
 		response, err := http.Get("http://127.0.0.1:" + admin + "/readyz")
 		if err != nil {
@@ -101,6 +102,17 @@ func (b *backend) checkChat(t *testing.T, gateway string) {
 	b.awaitLog(t, "Bobö left rooms:lobby left")
 	ann.Drop()
 	b.awaitLog(t, "ann left rooms:lobby closed")
+
+	for want, args := range map[string][]string{
+		"got the message":                   {"check", "ws://127.0.0.1:" + port + "/socket?nick=ann", "rooms:lobby"},
+		"takes our signature, and no other": {"doctor"},
+	} {
+		cmd := command(t, gateway, args...)
+		cmd.Env = environ
+		if out, err := cmd.CombinedOutput(); !strings.Contains(string(out), want) {
+			t.Errorf("gateway %q: got %s, error %v, want %q", args, out, err, want)
+		}
+	}
 }
 
 // await takes messages until one has this event, and a payload with this part when its keys are sorted.
