@@ -5,6 +5,8 @@ import (
 	"encoding/json"
 	"flag"
 	"fmt"
+	"os"
+	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -74,6 +76,22 @@ func enter(t *testing.T, pods []*pod, topic string, n int) (leave func()) {
 	return leave
 }
 
+// cpu is what the pod has used so far, to 10 ms.
+func (p *pod) cpu(t *testing.T) time.Duration {
+	t.Helper()
+	stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", p.cmd.Process.Pid))
+	if err != nil {
+		t.Skip(err)
+	}
+	fields := strings.Fields(string(stat[bytes.LastIndexByte(stat, ')')+1:]))
+	var ticks time.Duration
+	for _, field := range fields[11:13] { // utime, stime
+		n, _ := strconv.Atoi(field)
+		ticks += time.Duration(n)
+	}
+	return ticks * 10 * time.Millisecond
+}
+
 // TestPresenceStorm: when many come at once, and when many go at once, an observer is told of each of them, in far fewer messages.
 func TestPresenceStorm(t *testing.T) {
 	many := 600
@@ -95,10 +113,17 @@ func TestPresenceStorm(t *testing.T) {
 	if got := len(o.diffs) - before; got > many/3 {
 		t.Errorf("%d joins were told in %d diffs, want them gathered", many, got)
 	}
-	late := present(t, pods[1], o.topic, "", "")
-	if len(late.list) != many+1 {
-		t.Errorf("got a state of %d, want %d", len(late.list), many+1)
+	used := pods[1].cpu(t)
+	late := present(t, pods[1], o.topic, "one more", "d")
+	if len(late.list) != many+2 {
+		t.Errorf("got a state of %d, want %d", len(late.list), many+2)
 	}
+	t.Logf("one more join took the pod %v of CPU", pods[1].cpu(t)-used)
+	everyone["one more"] = "d"
+	o.until(everyone)
+	late.send(`["1","9",$T,"phx_leave",{}]`)
+	delete(everyone, "one more")
+	o.until(everyone)
 	came := len(o.diffs)
 	leave()
 	o.until(map[string]string{"me": "d"})

@@ -116,8 +116,8 @@ var errNoAnswer = errors.New("gateway: the backend answered nothing")
 
 // enter makes ch a member. What it began is ended by undo or by end.
 func (c *conn) enter(ctx context.Context, ch *channel) error {
-	entry := ch.member()
 	c.mu.Lock()
+	entry := ch.member()
 	ch.entering, ch.announced = true, !entry.Unlisted || entry.Tracked || entry.Notice.Record != ""
 	c.mu.Unlock()
 	ctx, cancel := context.WithTimeout(ctx, c.gw.cfg.CallTimeout)
