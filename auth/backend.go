@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"time"
 
 	"roost/phoenix"
 )
@@ -76,7 +77,9 @@ type PushRequest struct {
 // ConnectAnswer accepts a connection.
 type ConnectAnswer struct {
 	ID      string          // socket id, or ""
-	Assigns json.RawMessage // object; nil means {}
+	Assigns json.RawMessage // object; nil means {}, or the token's claims if there is one
+	// Expires is when Connect is asked again, unless it is zero. It counts instead of a token's.
+	Expires time.Time
 }
 
 // Answer accepts a join, or answers a push. Its order of effects is, for a join: reply, presence, pushes, broadcasts; for a
@@ -95,6 +98,8 @@ type Answer struct {
 	Broadcasts []Broadcast
 	// Presence says what the member shows of itself where the topic's rule keeps presence; nil changes nothing.
 	Presence *Presence
+	// Expires is when Join is asked again, unless it is zero.
+	Expires time.Time
 	// Stop ends the channel: StopClose or StopError. Push only.
 	Stop Stop
 }

@@ -34,7 +34,7 @@ func (r *Rule) trouble(webhook bool, events []string) string {
 			missing = append(missing, event)
 		}
 	}
-	ask(r.asksJoin(), "join", "join: allow or join: deny")
+	ask(r.asksJoin(), "join", "join: token, allow or deny")
 	ask(r.asksPush(), "push", "push: broadcast, broadcast_from, stream or deny")
 	switch {
 	case len(asked) > 0 && !webhook && r.Webhook == nil:

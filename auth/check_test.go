@@ -26,8 +26,8 @@ func TestCheck(t *testing.T) {
 	}{
 		"all is there": {rules, true, "join push leave", nil},
 		"no URL": {rules, false, "join push", []string{
-			`f:2: the rule for "both" asks the webhook (join, push), but ROOST_WEBHOOK_URL is not set: set it, or write join: allow or join: deny, and push: broadcast`,
-			`f:3: the rule for "joins" asks the webhook (join), but ROOST_WEBHOOK_URL is not set: set it, or write join: allow`,
+			`f:2: the rule for "both" asks the webhook (join, push), but ROOST_WEBHOOK_URL is not set: set it, or write join: token, allow or deny, and push: broadcast`,
+			`f:3: the rule for "joins" asks the webhook (join), but ROOST_WEBHOOK_URL is not set: set it, or write join: token, allow`,
 			`f:4: the rule for "pushes" asks the webhook (push), but ROOST_WEBHOOK_URL is not set: set it, or write push: broadcast`,
 		}},
 		"joins are off": {rules, true, "push", []string{

@@ -34,6 +34,6 @@ topics:
 `))
 	fmt.Println(err)
 	// Output:
-	// topics.yaml:4: join: "everyone" is not known: write one of allow, deny, webhook
+	// topics.yaml:4: join: "everyone" is not known: write one of allow, deny, token, webhook
 	// topics.yaml:5: the rule for "rooms:lobby" can never match, because the rule for "rooms:*" in line 3 matches first: write it above that line, or delete it
 }

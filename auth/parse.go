@@ -5,6 +5,7 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"unicode/utf8"
@@ -141,7 +142,7 @@ func (p *ruleParser) rule(n ast.Node) Rule {
 				"webhook": func() { rule.Join = JoinWebhook },
 				"allow":   func() { rule.Join = JoinAllow },
 				"deny":    func() { rule.Join = JoinDeny },
-				"token":   nil,
+				"token":   func() { rule.Join = JoinToken },
 			})
 		case "push":
 			p.word(value, at, key, map[string]func(){
@@ -198,29 +199,20 @@ func (p *ruleParser) pattern(n ast.Node, at int) string {
 	return text
 }
 
-// word reads one of a few words and calls what belongs to it. A word without a function is not there yet.
+// word reads one of a few words and calls what belongs to it.
 func (p *ruleParser) word(n ast.Node, at int, key string, words map[string]func()) {
-	var known []string
-	for word, set := range words {
-		if set != nil {
-			known = append(known, word)
-		}
-	}
-	slices.Sort(known)
+	known := slices.Sorted(maps.Keys(words))
 	choice := "one of " + strings.Join(known, ", ")
 	text, ok := p.text(n, at, key, choice)
 	if !ok {
 		return
 	}
 	set, ok := words[text]
-	switch {
-	case !ok:
+	if !ok {
 		p.fail(at, "%s: %q is not known: write %s", key, text, choice)
-	case set == nil:
-		p.fail(at, "%s: %s is not in this version yet: write %s", key, text, choice)
-	default:
-		set()
+		return
 	}
+	set()
 }
 
 // invalidLine returns the line of the first byte that is not UTF-8.

@@ -13,6 +13,7 @@ const (
 	JoinWebhook JoinRule = iota // the Backend
 	JoinAllow                   // nobody: all are let in
 	JoinDeny                    // nobody: all are refused
+	JoinToken                   // the claim topics of the connection's token
 )
 
 // PushRule says what becomes of a client's event.
@@ -79,6 +80,11 @@ func (rs Rules) AskBackend() bool {
 		}
 	}
 	return false
+}
+
+// NeedTokens tells whether any rule asks the connection's token.
+func (rs Rules) NeedTokens() bool {
+	return slices.ContainsFunc(rs, func(r Rule) bool { return r.Join == JoinToken })
 }
 
 // HaveBackends tells whether any rule has a backend of its own.

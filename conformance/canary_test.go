@@ -141,13 +141,20 @@ func TestCanary(t *testing.T) {
 	t.Cleanup(func() { // after the pods' logs have been read
 		c.hear("traces", spans.all())
 		c.wantHeard("join crashed", "push failed", "connect failed", "origin refused", "dropped a malformed publish", "limit reached",
-			"long-poll owner", "bad answer", "WRONGPASS", "redis link down", "roost_connections_rejected_total", "REDIS_URL", "(set)", "service.name")
+			"long-poll owner", "bad answer", "WRONGPASS", "redis link down", "roost_connections_rejected_total", "JWK Set not fetched", "REDIS_URL", "(set)", "service.name")
 	})
 	redisURL := "redis://app:" + canary + "@" + server.addr()
 	well := c.pod(redisURL, nil)
 	lonely := c.pod(redisURL, settings{"ROOST_WEBHOOK_URL": "http://app:" + canary + "@127.0.0.1:1/" + "?key=" + canary})
 	c.handshakes(well)
 	c.handshakes(lonely)
+	guarded := c.pod(redisURL, settings{
+		"ROOST_JWT_KEY":      canary + "-and-enough-characters-for-a-secret",
+		"ROOST_JWT_JWKS_URL": "http://app:" + canary + "@127.0.0.1:1/keys?key=" + canary,
+	})
+	c.handshakes(guarded)
+	c.ask(guarded, phoenixtest.Request{Target: guarded.path("vsn=2.0.0"), Header: bearer(forge(`{"alg":"ES256","kid":"`+canary+`"}`, `{"sub":"`+canary+`"}`, canary))})
+	c.asOperator(guarded)
 	c.channels(well, server)
 	c.polls(well)
 	c.commands(redisURL)

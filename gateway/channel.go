@@ -21,6 +21,7 @@ type channel struct {
 	reason    auth.Reason // why it ended
 	number    uint32      // among all joins of the connection, from 1
 	state     channelState
+	again     *rejoin       // when the backend is asked again, or nil; guarded by conn.mu
 	presence  *hub.Presence // what it shows, or nil; guarded by conn.mu
 	entering  bool          // the hub is asked, or has been
 	kicked    bool          // the backend ended it before it was joined

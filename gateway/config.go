@@ -24,6 +24,11 @@ type Config struct {
 	// Backend.Leave and Backend.Disconnect are called.
 	Recorder auth.Recorder
 
+	// Tokens reads the tokens that clients must connect with: phoenix.js's authToken, or the param TokenParam. Default: no
+	// token is wanted
+	Tokens     auth.Verifier
+	TokenParam string // Default: token
+
 	SocketPath     string   // where sockets are mounted; segments like ":name" are variables. Default: /socket
 	Origins        Origins  // which origins may connect. Default: the request's own host ("conn")
 	Subprotocols   []string // WebSocket subprotocols beside phoenix, in the server's order. Default: none
@@ -65,6 +70,10 @@ func (c Config) withDefaults() (Config, error) {
 	if c.Backend == nil && c.Rules.AskBackend() {
 		return c, errors.New("gateway: Config.Backend is missing, and the topic rules ask it")
 	}
+	if c.Tokens == nil && c.Rules.NeedTokens() {
+		return c, errors.New("gateway: Config.Tokens is missing, and the topic rules ask for tokens")
+	}
+	set(&c.TokenParam, "token")
 	set(&c.SocketPath, "/socket")
 	set(&c.LongPollWindow, 10*time.Second)
 	set(&c.IdleTimeout, time.Minute)

@@ -26,7 +26,10 @@ type conn struct {
 	patience time.Duration // how long it may be silent
 	retires  int32         // when it has to come again, in seconds of Gateway.clock; 0 is never
 
+	due atomic.Int64 // when something of it runs out, in Unix ms; 0 is never
+
 	mu         sync.Mutex
+	life       *lifetime   // nil if nothing limits it, and it has no token
 	channels   []*channel  // joined, or being joined: one per topic
 	lines      []*line     // topics with work under way
 	inbox      int         // bytes of messages waiting in lines
@@ -112,6 +115,8 @@ func (c *conn) receive(binary bool, body []byte) violation {
 		return v
 	}
 	switch {
+	case c.renews(&m):
+		c.beginRenewal(&m)
 	case m.IsHeartbeat():
 		c.put(c.enc.reply("", m.Ref, phoenix.TopicPhoenix, phoenix.StatusOK, nil))
 	case m.NoTopic != nil:

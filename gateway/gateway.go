@@ -125,10 +125,11 @@ func (g *Gateway) Run(ctx context.Context) error {
 	}
 }
 
-// closeIdle closes the connections that were not heard for too long, and asks those that are old enough to come again.
+// closeIdle closes the connections that were not heard for too long, asks those that are old enough to come again, and has
+// those looked at whose authorisation has run out.
 func (g *Gateway) closeIdle() {
-	var idle, old []*conn
-	now := g.clock.Load()
+	var idle, old, due []*conn
+	now, wall := g.clock.Load(), time.Now()
 	g.mu.Lock()
 	for _, c := range g.conns {
 		switch {
@@ -136,6 +137,8 @@ func (g *Gateway) closeIdle() {
 			idle = append(idle, c)
 		case c.retires > 0 && now/1000 >= int64(c.retires):
 			old = append(old, c)
+		case c.overdue(wall):
+			due = append(due, c)
 		}
 	}
 	g.mu.Unlock()
@@ -144,6 +147,9 @@ func (g *Gateway) closeIdle() {
 	}
 	for _, c := range old {
 		c.close(closeRestart, auth.ReasonDrained)
+	}
+	for _, c := range due {
+		g.work.start(func() { c.expire(g.leaving) })
 	}
 }
 

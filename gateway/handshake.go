@@ -33,6 +33,8 @@ type offer struct {
 	version     phoenix.Version
 	subprotocol string // to be echoed, or ""
 	client      *auth.Client
+	token       *auth.Token        // nil if tokens are not wanted
+	expires     time.Time          // when the backend is asked again; zero: never
 	trace       *trace.SpanContext // that the handshake names, or nil
 }
 
@@ -99,8 +101,11 @@ func (g *Gateway) introduce(r *http.Request, vars []string, transport string) (*
 
 var noAssigns = json.RawMessage(`{}`)
 
-// connect asks the backend whether the connection may be.
+// connect looks at the token, and asks the backend whether the connection may be.
 func (g *Gateway) connect(r *http.Request, o *offer) error {
+	if err := g.identify(r.Context(), o); err != nil {
+		return err
+	}
 	if g.cfg.Backend == nil {
 		return nil
 	}
@@ -119,7 +124,10 @@ func (g *Gateway) connect(r *http.Request, o *offer) error {
 		g.cfg.Logger.Warn("connect failed", "connection", o.client.Connection, "err", err)
 		return &rejection{status: http.StatusServiceUnavailable, reason: "backend"}
 	}
-	o.client.ID = answer.ID
+	if answer.ID != "" {
+		o.client.ID = answer.ID
+	}
+	o.expires = answer.Expires
 	if answer.Assigns != nil {
 		o.client.Assigns = answer.Assigns
 	}

@@ -90,6 +90,9 @@ func (c *conn) reserve(m *phoenix.Message) (ch *channel, farewell []byte) {
 	default:
 		c.joins++
 		ch = &channel{conn: c, rule: rule, topic: m.Topic, joinRef: m.JoinRef, ref: m.Ref, number: c.joins, assigns: c.client.Assigns}
+		if c.life != nil && c.life.assigns != nil {
+			ch.assigns = c.life.assigns
+		}
 		c.channels = append(c.channels, ch)
 		return ch, farewell
 	}
@@ -100,8 +103,11 @@ func (c *conn) reserve(m *phoenix.Message) (ch *channel, farewell []byte) {
 
 // authorise asks whoever decides on the join.
 func (c *conn) authorise(ctx context.Context, ch *channel, m *phoenix.Message) (*auth.Answer, error) {
-	if ch.rule.Join == auth.JoinAllow {
+	switch ch.rule.Join {
+	case auth.JoinAllow:
 		return &auth.Answer{Status: phoenix.StatusOK}, nil
+	case auth.JoinToken:
+		return &auth.Answer{Status: phoenix.StatusOK}, c.letIn(m.Topic)
 	}
 	answer, err := c.gw.cfg.Backend.Join(ctx, &auth.JoinRequest{
 		Client: c.client, Topic: m.Topic, JoinRef: m.JoinRef, Ref: m.Ref, Payload: m.Payload, Binary: m.Binary, Assigns: ch.assigns,
@@ -165,6 +171,7 @@ func (c *conn) open(ctx context.Context, ch *channel, m *phoenix.Message, answer
 		return false
 	}
 	ch.state = joined
+	c.limit(ch, m, answer)
 	c.gw.metrics.joins.WithLabelValues("ok").Inc()
 	c.reply(m.JoinRef, m, phoenix.StatusOK, answer.Response, answer.Binary)
 	c.put(farewell)

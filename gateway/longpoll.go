@@ -137,7 +137,8 @@ func (g *Gateway) open(w http.ResponseWriter, r *http.Request, vars []string, ke
 	}
 	s := &session{}
 	if err == nil {
-		s.conn = conn{gw: g, client: o.client, enc: g.encodings[o.version][quoted], out: s, trace: o.trace, patience: g.cfg.LongPollWindow * 3 / 2}
+		s.conn = conn{gw: g, client: o.client, enc: g.encodings[o.version][quoted], out: s, trace: o.trace, patience: g.cfg.LongPollWindow * 3 / 2, life: o.lifetime()}
+		s.plan()
 		g.sessions.put(s) // before enter, so that a drain that begins now finds it
 		if !g.enter(&s.conn) {
 			g.sessions.remove(o.client.Connection)

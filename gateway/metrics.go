@@ -24,6 +24,8 @@ type metrics struct {
 	relayed       prometheus.Counter
 	limited       *prometheus.CounterVec
 	undeliverable *prometheus.CounterVec
+	expiries      *prometheus.CounterVec
+	renewals      *prometheus.CounterVec
 }
 
 func newMetrics(r prometheus.Registerer, g *Gateway) *metrics {
@@ -55,6 +57,8 @@ func newMetrics(r prometheus.Registerer, g *Gateway) *metrics {
 		relayed:       counter("roost_longpoll_relayed_total", "Long-poll requests passed on to the pod that has the session."),
 		limited:       vec("roost_limited_total", "What limits refused, by kind.", "kind"),
 		undeliverable: vec("roost_undeliverable_total", "Messages that could not be sent, by reason.", "reason"),
+		expiries:      vec("roost_expiries_total", "Connections and channels whose authorisation ran out, by what became of them.", "of", "result"),
+		renewals:      vec("roost_token_renewals_total", "Tokens that clients sent over a connection, by result.", "result"),
 	}
 	draining := prometheus.NewGaugeFunc(prometheus.GaugeOpts{
 		Name: "roost_draining", Help: "Whether the pod refuses new connections and closes the others, 0 or 1.",
@@ -72,7 +76,7 @@ func newMetrics(r prometheus.Registerer, g *Gateway) *metrics {
 	}, func() float64 { return float64(g.waiting()) })
 	if r != nil {
 		r.MustRegister(draining, remaining, waiting)
-		r.MustRegister(m.connections, m.accepted, m.rejected, m.closed, m.joins, m.messages, m.bytes, m.joinSeconds, m.sent, m.sentBytes, m.stale, m.unmatched, m.slow, m.relayed, m.limited, m.undeliverable)
+		r.MustRegister(m.connections, m.accepted, m.rejected, m.closed, m.joins, m.messages, m.bytes, m.joinSeconds, m.sent, m.sentBytes, m.stale, m.unmatched, m.slow, m.relayed, m.limited, m.undeliverable, m.expiries, m.renewals)
 	}
 	return m
 }

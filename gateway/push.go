@@ -72,6 +72,7 @@ func (c *conn) pushToBackend(ctx context.Context, ch *channel, m *phoenix.Messag
 		return
 	}
 	c.remember(ch, answer.Assigns)
+	c.limit(ch, nil, answer)
 	if answer.Status != "" {
 		c.reply(ch.joinRef.Or(ch.ref), m, answer.Status, answer.Response, answer.Binary)
 	}

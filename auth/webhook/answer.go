@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/http"
 	"strconv"
+	"time"
 	"unicode/utf8"
 
 	"roost/auth"
@@ -36,6 +37,8 @@ func decodeConnect(body []byte) (*auth.ConnectAnswer, error) {
 			a.ID, err = decodeText(value)
 		case "assigns":
 			a.Assigns, err = decodeObject(value)
+		case "expires_at":
+			a.Expires, err = decodeTime(value)
 		case "code":
 			code, err = strconv.Atoi(string(value))
 			if err != nil || code < 400 || code > 599 {
@@ -98,6 +101,8 @@ func decodeAnswer(body []byte) (*auth.Answer, error) {
 			a.Broadcasts, err = decodeList(value, decodeBroadcast)
 		case "presence":
 			a.Presence, err = decodePresence(value)
+		case "expires_at":
+			a.Expires, err = decodeTime(value)
 		case "stop":
 			a.Stop, err = decodeStop(value)
 		}
@@ -173,6 +178,18 @@ func decodeText(value []byte) (string, error) {
 		return "", errors.New("not a string")
 	}
 	return string(text), nil
+}
+
+func decodeTime(value []byte) (time.Time, error) {
+	text, err := decodeText(value)
+	if err != nil {
+		return time.Time{}, err
+	}
+	t, err := time.Parse(time.RFC3339, text)
+	if err != nil {
+		return time.Time{}, errors.New("not a time such as 2026-11-21T10:00:00Z")
+	}
+	return t, nil
 }
 
 func decodeObject(value []byte) ([]byte, error) {

@@ -7,6 +7,7 @@ import (
 	"reflect"
 	"strings"
 	"testing"
+	"time"
 
 	"roost/auth"
 )
@@ -17,8 +18,12 @@ const everything = ` {"status" : "ok", "response":{"n": 1.0,"s":"\u00fc<"}, "ass
 	"broadcast":[{"event":"b","payload":{"y":2},"from":true},{"event":"c","topic":"other","payload_base64":""},{"event":"d","from":false}],
 	"presence":{"key":"k"},"expires_at":"2026-11-21T10:00:00Z","cache":"30s","later":[1]} `
 
+// then is the expires_at of these answers.
+var then = time.Date(2026, 11, 21, 10, 0, 0, 0, time.UTC)
+
 var everythingDecoded = auth.Answer{
 	Status:   "ok",
+	Expires:  then,
 	Response: []byte(`{"n": 1.0,"s":"\u00fc<"}`),
 	Presence: &auth.Presence{Key: "k"},
 	Assigns:  json.RawMessage(`{"a" :1}`),
@@ -83,7 +88,7 @@ func TestAnswers(t *testing.T) {
 
 func TestConnectAnswers(t *testing.T) {
 	for answer, want := range map[string]auth.ConnectAnswer{
-		`{"status":"ok","id":"user:42","assigns":{"a": 1},"expires_at":"2026-11-21T10:00:00Z"}`: {ID: "user:42", Assigns: json.RawMessage(`{"a": 1}`)},
+		`{"status":"ok","id":"user:42","assigns":{"a": 1},"expires_at":"2026-11-21T10:00:00Z"}`: {ID: "user:42", Assigns: json.RawMessage(`{"a": 1}`), Expires: then},
 		`{"status":"ok","id":null}`: {},
 	} {
 		wantSame(t, "connect_answer", answer, true)

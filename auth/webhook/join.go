@@ -20,31 +20,24 @@ const (
 // joinAnswer is an answer to a join, and how long it holds.
 type joinAnswer struct {
 	*auth.Answer
-	cache   time.Duration // for equal joins
-	expires time.Time     // zero: never
+	cache time.Duration // for equal joins
 }
 
 // life returns for how long the answer may be kept, if so long is wanted.
 func (a *joinAnswer) life(wanted time.Duration) time.Duration {
-	if a.expires.IsZero() {
+	if a.Expires.IsZero() {
 		return wanted
 	}
-	return min(wanted, time.Until(a.expires))
+	return min(wanted, time.Until(a.Expires))
 }
 
-// decodeLife reads how long an answer to a join holds. An expires_at that is no time is over.
+// decodeLife reads for how long an answer to a join may be kept.
 func (a *joinAnswer) decodeLife(body []byte) error {
 	return fields(rawjson.Trim(body), func(name string, value []byte) error {
-		if name != "cache" && name != "expires_at" {
+		if name != "cache" {
 			return nil
 		}
 		text, err := decodeText(value)
-		if name == "expires_at" {
-			if a.expires, err = time.Parse(time.RFC3339, text); err != nil {
-				a.expires = time.Unix(0, 0)
-			}
-			return nil
-		}
 		if err == nil {
 			a.cache, err = time.ParseDuration(text)
 		}
@@ -98,7 +91,7 @@ func (c *Client) joinOnce(ctx context.Context, r *auth.JoinRequest, author func(
 		if old := c.memory.recall(staleKey(r)); old != nil {
 			c.metrics.unasked(byStale)
 			c.config.Logger.Warn("join allowed again while the backend is down", "topic", r.Topic, "connection", r.Client.Connection, "err", err)
-			return &auth.Answer{Status: old.Status, Response: old.Response, Binary: old.Binary, Assigns: old.Assigns, Presence: old.Presence}, nil
+			return &auth.Answer{Status: old.Status, Response: old.Response, Binary: old.Binary, Assigns: old.Assigns, Presence: old.Presence, Expires: old.Expires}, nil
 		}
 	}
 	return a.Answer, err

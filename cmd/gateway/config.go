@@ -61,6 +61,15 @@ type settings struct {
 	WebhookNoticeLimit  size     `env:"ROOST_WEBHOOK_NOTICE_LIMIT" envDefault:"64MiB"`
 	WebhookNoticeMaxAge duration `env:"ROOST_WEBHOOK_NOTICE_MAX_AGE" envDefault:"24h"`
 
+	JWTKey        string `env:"ROOST_JWT_KEY"`
+	JWTSetURL     webURL `env:"ROOST_JWT_JWKS_URL"`
+	JWTAlgorithms list   `env:"ROOST_JWT_ALGORITHMS" none:"all that fit the keys"`
+	JWTIssuer     string `env:"ROOST_JWT_ISSUER" none:"any"`
+	JWTAudience   list   `env:"ROOST_JWT_AUDIENCE" none:"any"`
+	JWTParam      string `env:"ROOST_JWT_PARAM" envDefault:"token"`
+	JWTID         string `env:"ROOST_JWT_ID" envDefault:"user:{sub}"`
+	JWTLeeway     wait   `env:"ROOST_JWT_LEEWAY" envDefault:"5s"`
+
 	LongPoll       toggle   `env:"ROOST_LONGPOLL" envDefault:"on"`
 	LongPollWindow duration `env:"ROOST_LONGPOLL_WINDOW" envDefault:"10s"`
 	AdvertiseURL   webURL   `env:"ROOST_ADVERTISE_URL" none:"none: long-poll requests are not passed on between pods"`
@@ -136,6 +145,7 @@ func loadConfig(environ []string, dev, terminal bool) (*config, error) {
 		check("REDIS_URL", cfg.checkRedisURL())
 	}
 	check("ROOST_WEBHOOK_TLS_CA, _CERT and _KEY", checkWebhook(webhook.Config{TLS: webhook.TLSConfig{CA: cfg.WebhookTLSCA, Cert: cfg.WebhookTLSCert, Key: cfg.WebhookTLSKey}}))
+	wrong = append(wrong, cfg.checkTokens()...)
 	wrong = append(wrong, cfg.readRules(dev || vars["ROOST_WEBHOOK_URL"] != ""))
 	return cfg, errors.Join(wrong...)
 }
@@ -225,6 +235,9 @@ func (c *config) readRules(asked bool) error {
 		if c.rules, err = auth.ParseRules(c.TopicsFile, data); err != nil {
 			return err
 		}
+	}
+	if c.rules.NeedTokens() && !c.wantTokens() {
+		return fmt.Errorf("%s: a rule says join: token, but neither ROOST_JWT_KEY nor ROOST_JWT_JWKS_URL is set", c.TopicsFile)
 	}
 	return errors.Join(c.rules.Check(c.TopicsFile, asked, c.WebhookEvents), c.checkBackends(asked))
 }

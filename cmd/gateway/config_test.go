@@ -83,7 +83,9 @@ func TestConfigErrors(t *testing.T) {
 	for name, c := range map[string]struct{ environ, want string }{
 		"unknown name":            {"ROOST_IDEL_TIMEOUT=1s", "ROOST_IDEL_TIMEOUT: no such setting; did you mean ROOST_IDLE_TIMEOUT?"},
 		"name of another product": {"ROOST_WEBHOOK_URI=x", "ROOST_WEBHOOK_URI: no such setting; did you mean ROOST_WEBHOOK_URL?"},
-		"later":                   {"ROOST_JWT_JWKS_URL=x", "ROOST_JWT_JWKS_URL: not in this version yet"},
+		"jwks url":                {"ROOST_JWT_JWKS_URL=x", "ROOST_JWT_JWKS_URL: not an http:// or https:// URL with a host"},
+		"jwt key":                 {"ROOST_JWT_KEY=short", "ROOST_JWT_KEY: a secret has 5 characters: use 32 or more"},
+		"jwt algorithm":           {"ROOST_JWT_ALGORITHMS=HS256", "neither ROOST_JWT_KEY nor ROOST_JWT_JWKS_URL"},
 		"later, from a file":      {"ROOST_API_TOKEN_FILE=x", "ROOST_API_TOKEN_FILE: not in this version yet"},
 		"port of Kubernetes":      {"PORT=tcp://10.0.0.1:80", `PORT: "tcp://10.0.0.1:80" is not a port (0 to 65535)`},
 		"duration":                {"ROOST_IDLE_TIMEOUT=30", `ROOST_IDLE_TIMEOUT: "30" is not a duration such as 30s or 2m`},

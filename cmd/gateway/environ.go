@@ -12,7 +12,7 @@ import (
 )
 
 // secrets are never printed.
-var secrets = []string{"REDIS_URL", "ROOST_WEBHOOK_SECRET"}
+var secrets = []string{"REDIS_URL", "ROOST_WEBHOOK_SECRET", "ROOST_JWT_KEY"}
 
 // fromFiles are the settings that hold secrets, and so may also come from a file named by NAME_FILE. Of the webhook's URL the
 // secret parts are not printed.
@@ -20,7 +20,7 @@ var fromFiles = append([]string{"ROOST_WEBHOOK_URL"}, secrets...)
 
 // isLater matches settings that are promised for a later version. To ignore one would make people believe it works.
 var isLater = regexp.MustCompile(
-	`^ROOST_(JWT_\w+|API_TOKEN(_FILE)?)$`).MatchString
+	`^ROOST_API_TOKEN(_FILE)?$`).MatchString
 
 // isServiceName matches names that Kubernetes puts into every pod beside a Service whose name begins with "roost".
 var isServiceName = regexp.MustCompile(

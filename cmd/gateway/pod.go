@@ -14,6 +14,7 @@ import (
 
 	"roost/admin"
 	"roost/auth"
+	"roost/auth/token"
 	"roost/auth/webhook"
 	"roost/gateway"
 	"roost/hub"
@@ -27,6 +28,7 @@ type pod struct {
 	broker  *redisbroker.Broker
 	hub     *hub.Hub
 	backend *webhook.Client // nil if the rules never ask
+	tokens  *token.Verifier // nil if none are wanted
 	gateway *gateway.Gateway
 	metrics *prometheus.Registry
 	tracing *tracing // nil if it is off
@@ -62,7 +64,7 @@ func newPod(cfg *config, log *slog.Logger) (*pod, error) {
 		PresenceLimit: int(cfg.PresenceLimit), PresenceGrace: time.Duration(cfg.PresenceGrace),
 		Logger: log, Registerer: p.metrics,
 	})
-	if err := errors.Join(p.addBackend(), p.addGateway()); err != nil {
+	if err := errors.Join(p.addBackend(), p.addTokens(), p.addGateway()); err != nil {
 		return nil, err
 	}
 	return p, nil
@@ -101,12 +103,24 @@ func (p *pod) webhookConfig() webhook.Config {
 	return c
 }
 
+// addTokens builds what reads tokens, if they are wanted.
+func (p *pod) addTokens() (err error) {
+	if p.cfg.wantTokens() {
+		p.tokens, err = token.New(p.cfg.tokenConfig(p.log, p.metrics))
+	}
+	return err
+}
+
 // addGateway builds the client side.
 func (p *pod) addGateway() (err error) {
 	var backend auth.Backend
 	var recorder auth.Recorder
 	if p.backend != nil {
 		backend, recorder = p.backend, p.backend
+	}
+	var tokens auth.Verifier
+	if p.tokens != nil {
+		tokens = p.tokens
 	}
 	window := time.Duration(p.cfg.LongPollWindow)
 	if !p.cfg.LongPoll {
@@ -117,6 +131,8 @@ func (p *pod) addGateway() (err error) {
 		Backend:        backend,
 		Recorder:       recorder,
 		Rules:          p.cfg.rules,
+		Tokens:         tokens,
+		TokenParam:     p.cfg.JWTParam,
 		SocketPath:     p.cfg.SocketPath,
 		Origins:        p.cfg.origins,
 		Subprotocols:   p.cfg.Subprotocols,

@@ -25,6 +25,7 @@ const help = `Roost serves Phoenix Channels to the clients that exist for them, 
   gateway doctor [PAGE…]          look at Redis, the webhook and the limits as a pod would, and say what to change;
                                   PAGE is the URL of a page whose browsers should be able to connect
   gateway publish TOPIC EVENT [JSON]    send a broadcast, as a backend does, and tell how many pods listen
+  gateway token [-for 1h] SUBJECT [TOPIC…]   make a token for trying out, signed with ROOST_JWT_KEY
   gateway completion bash|zsh|fish      print the shell's completion: source <(gateway completion bash)
   gateway version   print the version
   gateway help      print this
@@ -63,6 +64,7 @@ func commands() map[string]command {
 		"publish": {2, 3, "TOPIC EVENT [JSON]", func(ctx context.Context, c invocation) error {
 			return publish(ctx, c.environ, c.args, c.stdout)
 		}},
+		"token":      {0, many, "SUBJECT and topics", func(_ context.Context, c invocation) error { return printToken(c.environ, c.args, c.stdout) }},
 		"completion": {1, 1, "bash, zsh or fish", func(_ context.Context, c invocation) error { return printCompletion(c.args[0], c.stdout) }},
 		"version":    {0, 0, "no arguments", func(_ context.Context, c invocation) error { return printVersion(c.stdout) }},
 		"--version":  {0, 0, "no arguments", func(_ context.Context, c invocation) error { return printVersion(c.stdout) }},
@@ -85,7 +87,7 @@ func run(ctx context.Context, args, environ []string, stdout, stderr io.Writer) 
 	}
 	c, known := commands()[command]
 	if !known {
-		fmt.Fprintf(stderr, "gateway: no command %q; there are serve (the default), dev, config, check, health, doctor, publish, completion, version and help\n", command)
+		fmt.Fprintf(stderr, "gateway: no command %q; there are serve (the default), dev, config, check, health, doctor, publish, token, completion, version and help\n", command)
 		return exitUsage
 	}
 	if len(args) > 0 {

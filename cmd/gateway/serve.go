@@ -69,6 +69,9 @@ func (p *pod) start(ctx context.Context, group *errgroup.Group) []layer {
 	if p.backend != nil {
 		layers = append(layers, startLayer(ctx, group, p.backend.Run))
 	}
+	if p.tokens != nil {
+		layers = append(layers, startLayer(ctx, group, p.tokens.Run))
+	}
 	return append(layers, startLayer(ctx, group, p.gateway.Run))
 }
 

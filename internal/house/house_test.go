@@ -19,6 +19,7 @@ var mayImport = map[string][]string{
 	"roost/internal/rawjson": {},
 	"roost/phoenix":          {"roost/internal/rawjson"},
 	"roost/auth":             {"roost/phoenix", "roost/internal/rawjson"},
+	"roost/auth/token":       {"roost/auth", "roost/internal/rawjson"},
 	"roost/auth/webhook":     {"roost/auth", "roost/phoenix", "roost/internal/rawjson"},
 	"roost/hub":              {"roost/phoenix", "roost/internal/rawjson"},
 	"roost/hub/redisbroker":  {"roost/hub"},
@@ -34,8 +35,10 @@ var behind = map[string][]string{
 	"github.com/hashicorp/golang-lru/v2":  {"roost/auth/webhook", "roost/gateway"},
 	"github.com/alicebob/miniredis/v2":    {"roost/cmd/gateway", "roost/internal/redistest"},
 	"go.opentelemetry.io/otel":            {"roost/gateway", "roost/auth/webhook", "roost/cmd/gateway"},
+	"github.com/golang-jwt/jwt/v5":        {"roost/auth/token"},
+	"github.com/MicahParks/jwkset":        {"roost/auth/token"},
 	"github.com/Shopify/toxiproxy/v2":     {"roost/internal/redistest"},
-	"github.com/prometheus/client_golang": {"roost/gateway", "roost/hub", "roost/hub/redisbroker", "roost/auth/webhook", "roost/admin", "roost/cmd/gateway"},
+	"github.com/prometheus/client_golang": {"roost/gateway", "roost/hub", "roost/hub/redisbroker", "roost/auth/webhook", "roost/auth/token", "roost/admin", "roost/cmd/gateway"},
 }
 
 type goPackage struct {

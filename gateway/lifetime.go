@@ -1,0 +1,227 @@
+package gateway
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"math/rand/v2"
+	"time"
+
+	"roost/auth"
+	"roost/phoenix"
+)
+
+// Authorisation that ran out is asked for again up to a tenth of its time later, but not more than expiryJitter, so that those
+// who came together are not asked about together. Where nobody could say, it is asked again after expiryRetry, up to twice.
+const (
+	expiryJitter = 10 * time.Second
+	expiryRetry  = 5 * time.Second
+
+	leastLifetime = time.Second // an expires_at that is over, or will be in a moment, counts as this
+)
+
+// lifetime is how long a connection may be there, and by whose word. It is guarded by conn.mu.
+type lifetime struct {
+	token    *auth.Token     // nil if tokens are not wanted
+	assigns  json.RawMessage // the start of every channel's assigns; nil: those of the client
+	expires  time.Time       // when it has to be renewed; zero: never
+	byToken  bool            // expires is the token's
+	renewing bool            // somebody is asked
+}
+
+// rejoin is what Backend.Join is asked again with, and when.
+type rejoin struct {
+	expires time.Time
+	payload []byte
+	binary  bool
+}
+
+// lifetime returns that of the connection that an offer becomes, or nil if nothing limits it and no token is kept.
+func (o *offer) lifetime() *lifetime {
+	if o.token == nil && o.expires.IsZero() {
+		return nil
+	}
+	l := &lifetime{token: o.token}
+	l.until(o.expires)
+	return l
+}
+
+// until sets when the connection has to be renewed: when the backend says, or else when the token ends.
+func (l *lifetime) until(backend time.Time) {
+	l.expires, l.byToken = backend, false
+	if backend.IsZero() && l.token != nil {
+		l.expires, l.byToken = l.token.Expires, true
+	}
+	l.expires = later(l.expires)
+}
+
+// later adds to t what spreads those who have the same, and what keeps a backend from being asked all the time.
+func later(t time.Time) time.Time {
+	if t.IsZero() {
+		return t
+	}
+	left := max(time.Until(t), leastLifetime)
+	return time.Now().Add(left + rand.N(min(left/10, expiryJitter)))
+}
+
+// afterwards is when to ask again whom nobody answered.
+func afterwards() time.Time { return time.Now().Add(expiryRetry + rand.N(expiryRetry)) }
+
+// plan sets when the next thing of c runs out. The caller holds mu.
+func (c *conn) plan() {
+	var next time.Time
+	soonest := func(t time.Time) {
+		if !t.IsZero() && (next.IsZero() || t.Before(next)) {
+			next = t
+		}
+	}
+	if c.life != nil {
+		soonest(c.life.expires)
+	}
+	for _, ch := range c.channels {
+		if ch.again != nil {
+			soonest(ch.again.expires)
+		}
+	}
+	if next.IsZero() {
+		c.due.Store(0)
+		return
+	}
+	c.due.Store(max(next.UnixMilli(), 1))
+}
+
+// overdue takes c's due time, if it is over, so that it is looked at once.
+func (c *conn) overdue(now time.Time) bool {
+	due := c.due.Load()
+	return due > 0 && due <= now.UnixMilli() && c.due.CompareAndSwap(due, 0)
+}
+
+// expire renews what has run out, or ends it. It blocks while the backend is asked.
+func (c *conn) expire(ctx context.Context) {
+	now := time.Now()
+	c.mu.Lock()
+	whole := c.life != nil && !c.life.expires.IsZero() && !c.life.expires.After(now) && !c.life.renewing
+	byToken := whole && c.life.byToken
+	var channels []*channel
+	for _, ch := range c.channels {
+		if ch.state == joined && ch.again != nil && !ch.again.expires.After(now) {
+			channels = append(channels, ch)
+		}
+	}
+	c.mu.Unlock()
+	switch {
+	case byToken:
+		c.expired()
+		return
+	case whole && !c.askAgain(ctx):
+		return
+	}
+	for _, ch := range channels {
+		c.joinAgain(ctx, ch)
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.plan()
+}
+
+// expired closes the connection.
+func (c *conn) expired() {
+	c.gw.metrics.expiries.WithLabelValues("connection", "ended").Inc()
+	c.close(closePolicy, auth.ReasonExpired)
+}
+
+// askAgain asks the backend whether the connection may stay, and returns false if it has been closed.
+func (c *conn) askAgain(ctx context.Context) bool {
+	answer, err := c.gw.cfg.Backend.Connect(ctx, c.client)
+	banned := false
+	if err == nil {
+		banned = c.isBanned(ctx)
+	}
+	var refusal *auth.Refusal
+	switch {
+	case errors.As(err, &refusal), err == nil && (banned || !c.same(answer)):
+		c.expired()
+		return false
+	case err != nil:
+		c.gw.metrics.expiries.WithLabelValues("connection", "unknown").Inc()
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		c.life.expires = afterwards()
+		return true
+	}
+	c.gw.metrics.expiries.WithLabelValues("connection", "renewed").Inc()
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.accepted(answer)
+	return true
+}
+
+// same tells whether an answer to a connect is about the socket id that c has.
+func (c *conn) same(answer *auth.ConnectAnswer) bool {
+	return answer != nil && (answer.ID == c.client.ID || answer.ID == "" && c.gw.cfg.Tokens != nil)
+}
+
+// accepted takes an answer to a connect that says that c may stay. The caller holds mu.
+func (c *conn) accepted(answer *auth.ConnectAnswer) {
+	if answer.Assigns != nil {
+		c.life.assigns = answer.Assigns
+	}
+	c.life.until(answer.Expires)
+}
+
+// isBanned tells whether c's socket id has been banned meanwhile.
+func (c *conn) isBanned(ctx context.Context) bool {
+	if c.gw.cfg.Bans == nil || c.client.ID == "" {
+		return false
+	}
+	banned, _ := c.gw.lookUpBan(ctx, c.client)
+	return banned
+}
+
+// joinAgain asks the backend whether the member may stay.
+func (c *conn) joinAgain(ctx context.Context, ch *channel) {
+	c.mu.Lock()
+	again, assigns, ended := ch.again, ch.assigns, ch.state != joined
+	c.mu.Unlock()
+	if ended || again == nil {
+		return
+	}
+	answer, err := c.gw.cfg.Backend.Join(ctx, &auth.JoinRequest{
+		Client: c.client, Topic: ch.topic, JoinRef: ch.joinRef, Ref: ch.ref, Payload: again.payload, Binary: again.binary, Assigns: assigns,
+	})
+	var refusal *auth.Refusal
+	c.mu.Lock()
+	defer c.unlock()
+	switch {
+	case ch.state != joined:
+	case errors.As(err, &refusal), err == nil && answer != nil && answer.Status != phoenix.StatusOK:
+		c.gw.metrics.expiries.WithLabelValues("channel", "ended").Inc()
+		c.kick(ch, true, auth.ReasonExpired)
+	case err != nil || answer == nil:
+		c.gw.metrics.expiries.WithLabelValues("channel", "unknown").Inc()
+		again.expires = afterwards()
+	default:
+		c.gw.metrics.expiries.WithLabelValues("channel", "renewed").Inc()
+		c.remember(ch, answer.Assigns)
+		if again.expires = later(answer.Expires); answer.Expires.IsZero() {
+			ch.again = nil
+		}
+	}
+}
+
+// limit notes when the backend is asked about ch again, if an answer says so. The payload of its join is kept if that is the
+// join's answer. The caller holds mu.
+func (c *conn) limit(ch *channel, join *phoenix.Message, answer *auth.Answer) {
+	if answer.Expires.IsZero() {
+		return
+	}
+	if ch.again == nil {
+		ch.again = &rejoin{payload: []byte(`{}`)}
+	}
+	if join != nil {
+		ch.again.payload, ch.again.binary = bytes.Clone(join.Payload), join.Binary
+	}
+	ch.again.expires = later(answer.Expires)
+	c.plan()
+}

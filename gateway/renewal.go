@@ -1,0 +1,152 @@
+package gateway
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"roost/auth"
+	"roost/internal/rawjson"
+	"roost/phoenix"
+)
+
+// eventAccessToken is what a client pushes to go on with another token: on a topic that it has joined, or on the topic phoenix.
+const eventAccessToken = "access_token"
+
+// renews tells whether m renews the connection's token. Where tokens are the backend's business, applications may have an event
+// of that name on their topics. The caller holds mu.
+func (c *conn) renews(m *phoenix.Message) bool {
+	switch {
+	case m.Event != eventAccessToken || m.NoTopic != nil || c.gw.cfg.Tokens == nil && c.life == nil:
+		return false
+	case m.Topic == phoenix.TopicPhoenix:
+		return true
+	}
+	ch := c.find(m.Topic)
+	return c.gw.cfg.Tokens != nil && ch != nil && ch.state == joined && (m.JoinRef == "" || m.JoinRef.Equal(ch.joinRef))
+}
+
+// beginRenewal has a token looked at, one at a time. The caller holds mu.
+func (c *conn) beginRenewal(m *phoenix.Message) {
+	text := tokenIn(m)
+	switch {
+	case text == "":
+		c.renewed(m, "token is missing", time.Time{})
+	case c.life == nil || c.life.renewing:
+		c.renewed(m, "renewal is under way", time.Time{})
+	default:
+		c.life.renewing = true
+		topic, ref, joinRef := m.Topic, m.Ref, m.JoinRef
+		c.gw.work.start(func() {
+			m := &phoenix.Message{Topic: topic, Ref: ref, JoinRef: joinRef}
+			reason, until, over := c.renew(c.gw.leaving, text)
+			if over {
+				c.Disconnect()
+				return
+			}
+			c.mu.Lock()
+			defer c.unlock()
+			c.life.renewing = false
+			c.plan()
+			c.renewed(m, reason, until)
+		})
+	}
+}
+
+// tokenIn returns the token of an access_token, or "".
+func tokenIn(m *phoenix.Message) (text string) {
+	if m.Binary || !rawjson.IsObject(m.Payload) {
+		return ""
+	}
+	_ = rawjson.Object(m.Payload, func(key, value []byte) error {
+		if string(key) == "token" {
+			if unquoted, err := rawjson.Unquote(value); err == nil {
+				text = string(unquoted)
+			}
+		}
+		return nil
+	})
+	return text
+}
+
+// renewed answers an access_token: with when the next one is needed, or why it changed nothing. The caller holds mu.
+func (c *conn) renewed(m *phoenix.Message, reason string, until time.Time) {
+	joinRef := m.JoinRef
+	if ch := c.find(m.Topic); ch != nil {
+		joinRef = ch.joinRef.Or(ch.ref)
+	}
+	status, response := phoenix.StatusOK, []byte(nil)
+	switch {
+	case reason != "":
+		status, response = phoenix.StatusError, []byte(`{"reason":"`+reason+`"}`)
+		c.gw.metrics.renewals.WithLabelValues("refused").Inc()
+	case !until.IsZero():
+		response = []byte(`{"expires_at":"` + until.UTC().Format(time.RFC3339) + `"}`)
+		fallthrough
+	default:
+		c.gw.metrics.renewals.WithLabelValues("ok").Inc()
+	}
+	c.put(c.enc.reply(joinRef, m.Ref, m.Topic, status, response))
+}
+
+// renew lets the connection go on with another token of the same subject. It returns why not, until when, and whether the
+// connection has to end. It blocks while somebody is asked.
+func (c *conn) renew(ctx context.Context, text string) (reason string, until time.Time, over bool) {
+	g := c.gw
+	c.mu.Lock()
+	was, ask := c.life.token, !c.life.expires.IsZero() && !c.life.byToken
+	c.mu.Unlock()
+	var t *auth.Token
+	if g.cfg.Tokens != nil {
+		var err error
+		var refusal *auth.Refusal
+		switch t, err = g.cfg.Tokens.Verify(ctx, text); {
+		case errors.As(err, &refusal):
+			return "unauthorized", until, false
+		case err != nil:
+			return "unavailable", until, false
+		case t.Subject != was.Subject:
+			return "forbidden", until, false
+		}
+	}
+	if c.isBanned(ctx) {
+		return "", until, true
+	}
+	answer := &auth.ConnectAnswer{}
+	if ask {
+		client := *c.client
+		client.AuthToken = &text
+		var err error
+		var refusal *auth.Refusal
+		switch answer, err = g.cfg.Backend.Connect(ctx, &client); {
+		case errors.As(err, &refusal), err == nil && !c.same(answer):
+			return "unauthorized", until, false
+		case err != nil:
+			return "unavailable", until, false
+		}
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if t != nil {
+		c.life.token = t
+		c.claim(t)
+	}
+	c.accepted(answer)
+	until = answer.Expires
+	if until.IsZero() && t != nil {
+		until = t.Expires
+	}
+	return "", until, false
+}
+
+// claim puts the claims of a new token where those of the old one were. The caller holds mu.
+func (c *conn) claim(t *auth.Token) {
+	start := c.life.assigns
+	if start == nil {
+		start = c.client.Assigns
+	}
+	c.life.assigns = withClaims(start, t.Claims)
+	for _, ch := range c.channels {
+		c.remember(ch, withClaims(ch.assigns, t.Claims))
+	}
+}
