@@ -11,9 +11,10 @@ import (
 type Config struct {
 	Metrics prometheus.Gatherer // shown at /metrics. Default: nothing
 	Ready   []Check             // what must hold before /readyz says so. Default: nothing
+	API     *APIConfig          // serves /api/v1. Default: it is not there
 }
 
-// Handler serves /livez, /healthz, /readyz and /metrics.
+// Handler serves /livez, /healthz, /readyz and /metrics, and the API.
 func Handler(cfg Config) http.Handler {
 	if cfg.Metrics == nil {
 		cfg.Metrics = prometheus.NewRegistry()
@@ -26,5 +27,8 @@ func Handler(cfg Config) http.Handler {
 	mux.Handle("GET /metrics", promhttp.HandlerFor(cfg.Metrics, promhttp.HandlerOpts{
 		ErrorHandling: promhttp.ContinueOnError,
 	}))
+	if cfg.API != nil {
+		newAPI(mux, *cfg.API)
+	}
 	return mux
 }

@@ -1,4 +1,4 @@
-// Package admin serves the people and machines that look after a pod: health checks and metrics. It belongs on a port of
+// Package admin serves the people and machines that look after a pod: health checks, metrics and the HTTP API. It belongs on a port of
 // its own, which clients cannot reach.
 //
 // # Alive or ready

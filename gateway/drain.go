@@ -31,6 +31,13 @@ func (g *Gateway) Connections() int {
 	return len(g.conns)
 }
 
+// LongPolls returns how many of the connections are long-poll sessions.
+func (g *Gateway) LongPolls() int {
+	g.sessions.mu.Lock()
+	defer g.sessions.mu.Unlock()
+	return len(g.sessions.byID)
+}
+
 // Drain refuses new connections with 503 and closes all others with 1012, spread over most of the time that ctx leaves,
 // at random moments, so that clients do not come back all at once. It blocks until the last one is gone, or until ctx ends.
 func (g *Gateway) Drain(ctx context.Context) error {

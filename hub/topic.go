@@ -226,3 +226,19 @@ func (h *Hub) unsubscribe(before time.Time) {
 		h.cfg.Broker.Unsubscribe(gone...)
 	}
 }
+
+// Counts returns how many members there are on this pod, and in how many topics.
+func (h *Hub) Counts() (members, topics int) {
+	h.mu.RLock()
+	defer h.mu.RUnlock()
+	for _, t := range h.topics {
+		live := 0
+		for _, s := range t.shards {
+			live += s.live
+		}
+		if members += live; live > 0 {
+			topics++
+		}
+	}
+	return members, topics
+}

@@ -22,6 +22,7 @@ type settings struct {
 	Port      port   `env:"PORT" envDefault:"4000"`
 	AdminPort port   `env:"ROOST_ADMIN_PORT" envDefault:"4001"`
 	AdminHost string `env:"ROOST_ADMIN_HOST" none:"all addresses"`
+	APIToken  string `env:"ROOST_API_TOKEN" none:"the API answers on this machine only"`
 	RedisURL  string `env:"REDIS_URL"`
 	LogLevel  level  `env:"LOG_LEVEL" envDefault:"info"`
 	LogFormat format `env:"LOG_FORMAT"`
@@ -146,6 +147,7 @@ func loadConfig(environ []string, dev, terminal bool) (*config, error) {
 	}
 	check("ROOST_WEBHOOK_TLS_CA, _CERT and _KEY", checkWebhook(webhook.Config{TLS: webhook.TLSConfig{CA: cfg.WebhookTLSCA, Cert: cfg.WebhookTLSCert, Key: cfg.WebhookTLSKey}}))
 	wrong = append(wrong, cfg.checkTokens()...)
+	check("ROOST_API_TOKEN", cfg.checkAPIToken())
 	wrong = append(wrong, cfg.readRules(dev || vars["ROOST_WEBHOOK_URL"] != ""))
 	return cfg, errors.Join(wrong...)
 }

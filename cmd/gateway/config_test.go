@@ -86,7 +86,7 @@ func TestConfigErrors(t *testing.T) {
 		"jwks url":                {"ROOST_JWT_JWKS_URL=x", "ROOST_JWT_JWKS_URL: not an http:// or https:// URL with a host"},
 		"jwt key":                 {"ROOST_JWT_KEY=short", "ROOST_JWT_KEY: a secret has 5 characters: use 32 or more"},
 		"jwt algorithm":           {"ROOST_JWT_ALGORITHMS=HS256", "neither ROOST_JWT_KEY nor ROOST_JWT_JWKS_URL"},
-		"later, from a file":      {"ROOST_API_TOKEN_FILE=x", "ROOST_API_TOKEN_FILE: not in this version yet"},
+		"api token":               {"ROOST_API_TOKEN=letmein", "ROOST_API_TOKEN: has spaces, or fewer than 16 characters"},
 		"port of Kubernetes":      {"PORT=tcp://10.0.0.1:80", `PORT: "tcp://10.0.0.1:80" is not a port (0 to 65535)`},
 		"duration":                {"ROOST_IDLE_TIMEOUT=30", `ROOST_IDLE_TIMEOUT: "30" is not a duration such as 30s or 2m`},
 		"drain delay":             {"ROOST_DRAIN_DELAY=-1s", `ROOST_DRAIN_DELAY: "-1s" must be more than 0s`},

@@ -12,15 +12,11 @@ import (
 )
 
 // secrets are never printed.
-var secrets = []string{"REDIS_URL", "ROOST_WEBHOOK_SECRET", "ROOST_JWT_KEY"}
+var secrets = []string{"REDIS_URL", "ROOST_WEBHOOK_SECRET", "ROOST_JWT_KEY", "ROOST_API_TOKEN"}
 
 // fromFiles are the settings that hold secrets, and so may also come from a file named by NAME_FILE. Of the webhook's URL the
 // secret parts are not printed.
 var fromFiles = append([]string{"ROOST_WEBHOOK_URL"}, secrets...)
-
-// isLater matches settings that are promised for a later version. To ignore one would make people believe it works.
-var isLater = regexp.MustCompile(
-	`^ROOST_API_TOKEN(_FILE)?$`).MatchString
 
 // isServiceName matches names that Kubernetes puts into every pod beside a Service whose name begins with "roost".
 var isServiceName = regexp.MustCompile(
@@ -49,8 +45,6 @@ func readEnviron(environ []string) (map[string]string, []error) {
 	for _, name := range slices.Sorted(maps.Keys(vars)) {
 		switch {
 		case !strings.HasPrefix(name, "ROOST_"), slices.Contains(known, name):
-		case isLater(name):
-			wrong = append(wrong, fmt.Errorf("%s: not in this version yet", name))
 		default:
 			wrong = append(wrong, fmt.Errorf("%s: no such setting; did you mean %s?", name, nearest(name, known)))
 		}

@@ -9,8 +9,6 @@ import (
 	"time"
 
 	"golang.org/x/sync/errgroup"
-
-	"roost/admin"
 )
 
 // front is what else gateway dev does with a pod.
@@ -36,7 +34,7 @@ func (p *pod) run(ctx context.Context, dev *front) error {
 		sockets = dev.handler(sockets, admins.Addr())
 	}
 	clientServer := p.server(sockets)
-	adminServer := p.server(admin.Handler(admin.Config{Metrics: p.metrics, Ready: p.health()}))
+	adminServer := p.server(p.operators())
 
 	hurry := hurried(ctx)
 	group, ctx := errgroup.WithContext(ctx)
@@ -72,7 +70,8 @@ func (p *pod) start(ctx context.Context, group *errgroup.Group) []layer {
 	if p.tokens != nil {
 		layers = append(layers, startLayer(ctx, group, p.tokens.Run))
 	}
-	return append(layers, startLayer(ctx, group, p.gateway.Run))
+	p.hub.Attach(ctx, control{p}, "")
+	return append(layers, startLayer(ctx, group, p.report), startLayer(ctx, group, p.gateway.Run))
 }
 
 // readyPoll is how often the pod asks itself whether it is ready.

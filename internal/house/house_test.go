@@ -24,7 +24,7 @@ var mayImport = map[string][]string{
 	"roost/hub":              {"roost/phoenix", "roost/internal/rawjson"},
 	"roost/hub/redisbroker":  {"roost/hub"},
 	"roost/gateway":          {"roost/hub", "roost/auth", "roost/phoenix", "roost/internal/rawjson"},
-	"roost/admin":            {"roost/hub"},
+	"roost/admin":            {"roost/hub", "roost/internal/rawjson"},
 	"roost/web":              {},
 }
 

@@ -1,0 +1,505 @@
+package admin_test
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"regexp"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/santhosh-tekuri/jsonschema/v6"
+	"pgregory.net/rapid"
+
+	"roost/admin"
+	"roost/hub"
+)
+
+// installation stands for Redis behind the API.
+type installation struct {
+	mu         sync.Mutex
+	sent       []hub.Message
+	down       error // what sending fails with
+	remembered map[string]string
+	tapped     chan func(topic string, body []byte)
+}
+
+var _ hub.Operator = (*installation)(nil)
+
+func (i *installation) Send(_ context.Context, messages []hub.Message) []hub.Sent {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	sent := make([]hub.Sent, len(messages))
+	for n := range messages {
+		if sent[n] = (hub.Sent{Receivers: int64(n), Err: i.down}); i.down == nil {
+			i.sent = append(i.sent, messages[n])
+		}
+	}
+	return sent
+}
+
+func (i *installation) ListTopics(context.Context, hub.TopicMatch, string, int) ([]hub.TopicCount, string, error) {
+	return []hub.TopicCount{{Topic: "a", Members: 2, Present: 1}}, "7", nil
+}
+
+func (i *installation) CountTopic(_ context.Context, topic string) (hub.TopicCount, error) {
+	return hub.TopicCount{Topic: topic}, nil
+}
+
+func (i *installation) ListMembers(_ context.Context, _, cursor string, _ int) ([]string, string, error) {
+	if cursor == "bad" {
+		return nil, "", hub.ErrCursor
+	}
+	return nil, "", nil
+}
+
+func (i *installation) ListPresence(context.Context, string, string, int) ([]hub.Shown, string, error) {
+	return []hub.Shown{{Connection: "a.1", Presence: hub.Presence{Key: "u", Ref: "r", Meta: []byte(`{"n":1}`)}}}, "", nil
+}
+
+func (i *installation) FindConnection(_ context.Context, connection string) (hub.ConnectionState, error) {
+	if connection == "a.1" {
+		return hub.ConnectionState{Connection: "a.1", Pod: "a", Transport: "websocket"}, nil
+	}
+	return hub.ConnectionState{}, hub.ErrUnknown
+}
+
+func (i *installation) ListPods(context.Context) ([]hub.PodState, error) {
+	return []hub.PodState{{ID: "a", Left: time.Second, Said: time.Now(), Reports: hub.PodReport{Connections: 10}}, {ID: "b", Left: time.Second}, {ID: "c", Left: -1}}, nil
+}
+
+func (i *installation) Remember(_ context.Context, key, fingerprint string, _ time.Duration) ([]byte, error) {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	was, found := i.remembered[key]
+	mark, result, _ := strings.Cut(was, " ")
+	switch {
+	case !found:
+		if i.remembered == nil {
+			i.remembered = map[string]string{}
+		}
+		i.remembered[key] = fingerprint + " "
+		return nil, nil
+	case mark != fingerprint:
+		return nil, hub.ErrOther
+	case result == "":
+		return nil, hub.ErrPending
+	}
+	return []byte(result), nil
+}
+
+func (i *installation) Conclude(_ context.Context, key, fingerprint string, result []byte, _ time.Duration) error {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	if i.remembered[key] = fingerprint + " " + string(result); result == nil {
+		delete(i.remembered, key)
+	}
+	return nil
+}
+
+func (i *installation) Tap(ctx context.Context, _ hub.TopicMatch, ready func(), each func(string, []byte)) error {
+	ready()
+	if i.tapped != nil {
+		i.tapped <- each
+	}
+	<-ctx.Done()
+	return ctx.Err()
+}
+
+func newHandler(op *installation, token string) http.Handler {
+	return admin.Handler(admin.Config{API: &admin.APIConfig{Operator: op, Token: token, MaxMessage: 1000}})
+}
+
+// ask makes a request from this machine.
+func ask(h http.Handler, method, target, body string, header ...string) *httptest.ResponseRecorder {
+	r := httptest.NewRequest(method, "http://localhost:4001"+target, strings.NewReader(body))
+	r.RemoteAddr = "127.0.0.1:50000"
+	r.Header.Set("Content-Type", "application/json")
+	for n := 0; n+1 < len(header); n += 2 {
+		if header[n] == "Host" {
+			r.Host = header[n+1]
+		} else if header[n] == "From" {
+			r.RemoteAddr = header[n+1]
+		} else {
+			r.Header.Set(header[n], header[n+1])
+		}
+	}
+	w := httptest.NewRecorder()
+	h.ServeHTTP(w, r)
+	return w
+}
+
+// description is the OpenAPI file.
+type description struct {
+	raw      any
+	compiler *jsonschema.Compiler
+	Paths    map[string]map[string]struct {
+		RequestBody *struct {
+			Content map[string]struct{ Schema ref }
+		}
+		Responses map[string]struct {
+			Content map[string]struct{ Schema ref }
+		}
+	}
+}
+
+type ref struct {
+	Ref string `json:"$ref"`
+}
+
+func describe(t testing.TB) *description {
+	t.Helper()
+	body, err := os.ReadFile("openapi.json")
+	if err != nil {
+		t.Fatal(err)
+	}
+	d := &description{compiler: jsonschema.NewCompiler()}
+	if err := json.Unmarshal(body, d); err != nil {
+		t.Fatal(err)
+	}
+	if d.raw, err = jsonschema.UnmarshalJSON(bytes.NewReader(body)); err != nil {
+		t.Fatal(err)
+	}
+	if err := d.compiler.AddResource("openapi.json", d.raw); err != nil {
+		t.Fatal(err)
+	}
+	return d
+}
+
+// check returns what is wrong with a text by a schema of the file.
+func (d *description) check(t rapid.TB, schema ref, text string) error {
+	s, err := d.compiler.Compile("openapi.json" + schema.Ref)
+	if err != nil {
+		t.Fatalf("%s: %v", schema.Ref, err)
+	}
+	value, err := jsonschema.UnmarshalJSON(strings.NewReader(text))
+	if err != nil {
+		return err
+	}
+	return s.Validate(value)
+}
+
+// wantDescribed fails unless an answer is as the file says.
+func (d *description) wantDescribed(t rapid.TB, path, method string, w *httptest.ResponseRecorder) {
+	responses := d.Paths[path][method].Responses
+	response, found := responses[fmt.Sprint(w.Code)]
+	if !found {
+		response = responses["default"]
+	}
+	kind, _, _ := strings.Cut(w.Header().Get("Content-Type"), ";")
+	content, found := response.Content[kind]
+	if !found {
+		t.Fatalf("%s %s: got status %d and %q, which is not described", method, path, w.Code, kind)
+	}
+	if content.Schema.Ref == "" {
+		return
+	}
+	if err := d.check(t, content.Schema, w.Body.String()); err != nil {
+		t.Fatalf("%s %s: got %s: %v", method, path, w.Body, err)
+	}
+}
+
+// TestRoutesAreDescribed: what is served is described, and the reverse.
+func TestRoutesAreDescribed(t *testing.T) {
+	d := describe(t)
+	h := newHandler(&installation{}, "")
+	for path, methods := range d.Paths {
+		target := regexp.MustCompile(`\{\w+\}`).ReplaceAllString(path, "a.1")
+		if strings.Contains(path, "tap") {
+			continue // it does not end; TestTap asks
+		}
+		for _, method := range []string{"get", "post", "delete"} {
+			_, described := methods[method]
+			w := ask(h, strings.ToUpper(method), target, `{}`)
+			if (w.Code != http.StatusMethodNotAllowed) != described {
+				t.Errorf("%s %s: got %d, described: %v", method, path, w.Code, described)
+			}
+			if described {
+				d.wantDescribed(t, path, method, w)
+			} else if w.Header().Get("Allow") == "" {
+				t.Errorf("%s %s: got 405 without Allow", method, path)
+			}
+		}
+	}
+	routes := admin.Routes()
+	for _, route := range routes {
+		method, path, _ := strings.Cut(route, " ")
+		if _, found := d.Paths[path][strings.ToLower(method)]; !found {
+			t.Errorf("%s is not described", route)
+		}
+	}
+}
+
+// drawn is a JSON value for a field: mostly what it should be.
+func drawn(t *rapid.T, field string) string {
+	good := map[string][]string{
+		"payload": {`{}`, `{"a":1.50}`}, "payload_base64": {`"AAE="`, `""`}, "share": {`0.5`, `1`}, "within": {`"30s"`}, "event": {`"phx_error"`, `"phx_close"`},
+	}[field]
+	if good == nil {
+		good = []string{`"a"`, `"b\u00e4"`}
+	}
+	bad := []string{`1`, `null`, `[]`, `""`, `{}`, `"x"`, `-1`, `2`}
+	if rapid.IntRange(0, 5).Draw(t, "bad") == 0 {
+		return rapid.SampledFrom(bad).Draw(t, "value")
+	}
+	return rapid.SampledFrom(good).Draw(t, "value")
+}
+
+// object draws an object of fields, some of which may be missing.
+func object(t *rapid.T, names ...string) string {
+	var members []string
+	for _, name := range names {
+		if rapid.IntRange(0, 3).Draw(t, name) > 0 {
+			members = append(members, fmt.Sprintf("%q:%s", name, drawn(t, name)))
+		}
+	}
+	if rapid.IntRange(0, 9).Draw(t, "more") == 0 {
+		members = append(members, `"more":1`)
+	}
+	return "{" + strings.Join(members, ",") + "}"
+}
+
+// TestGeneratedRequests: what the file allows is done, all else is refused, and every answer is as the file says.
+func TestGeneratedRequests(t *testing.T) {
+	d := describe(t)
+	rapid.Check(t, func(t *rapid.T) {
+		path := rapid.SampledFrom([]string{"broadcast", "batch", "push", "disconnect", "kick", "rebalance"}).Draw(t, "path")
+		var body string
+		switch path {
+		case "broadcast":
+			body = object(t, "topic", "event", "payload", "payload_base64", "except")
+		case "batch":
+			path = "broadcast"
+			var all []string
+			for range rapid.IntRange(0, 3).Draw(t, "messages") {
+				all = append(all, object(t, "topic", "event", "payload"))
+			}
+			body = `{"messages":[` + strings.Join(all, ",") + `]}`
+		case "push":
+			body = object(t, "topic", "event", "payload", "id", "connection")
+		case "disconnect":
+			body = object(t, "id", "connection")
+		case "kick":
+			body = object(t, "topic", "id", "connection", "event")
+		case "rebalance":
+			body = object(t, "share", "within")
+		}
+		path = "/api/v1/" + path
+		op := &installation{}
+		w := ask(newHandler(op, ""), "POST", path, body)
+		d.wantDescribed(t, path, "post", w)
+		err := d.check(t, d.Paths[path]["post"].RequestBody.Content["application/json"].Schema, body)
+		badBase64 := strings.Contains(body, `"payload_base64":"x"`) // no schema knows
+		badTime := strings.Contains(body, `"within":"`) && !strings.Contains(body, `"within":"30s"`)
+		if done := w.Code < 300; done != (err == nil && !badBase64 && !(badTime && !strings.Contains(body, `"within":""`))) {
+			t.Fatalf("%s %s: got %d %s, by the file: %v", path, body, w.Code, w.Body, err)
+		}
+		if w.Code >= 300 && len(op.sent) > 0 {
+			t.Fatalf("%s: refused, but something was sent", body)
+		}
+	})
+}
+
+// TestSent: what is published is what docs/protocol.md says, byte for byte.
+func TestSent(t *testing.T) {
+	for _, c := range []struct{ path, body, addr, want string }{
+		{"broadcast", `{"topic":"a b","event":"e","payload":{"n": 1.50,"s":"<ä>"}}`, "topic:a b", `{"event":"e","payload":{"n": 1.50,"s":"<ä>"}}`},
+		{"broadcast", `{"topic":"t","event":"e","except":"a.1"}`, "topic:t", `{"event":"e","except":"a.1"}`},
+		{"broadcast", `{"topic":"t","event":"e","payload_base64":"AAE="}`, "topic:t", `{"event":"e","payload_base64":"AAE="}`},
+		{"push", `{"id":"user:1","topic":"t","event":"e","payload":{}}`, "id:user:1", `{"event":"e","topic":"t","payload":{}}`},
+		{"disconnect", `{"id":"user:1"}`, "id:user:1", `{"event":"disconnect"}`},
+		{"disconnect", `{"connection":"a.1"}`, "conn:a.1", `{"event":"disconnect"}`},
+		{"kick", `{"connection":"a.1","topic":"t"}`, "conn:a.1", `{"event":"phx_close","topic":"t"}`},
+		{"kick", `{"id":"u","topic":"t","event":"phx_error"}`, "id:u", `{"event":"phx_error","topic":"t"}`},
+	} {
+		op := &installation{}
+		w := ask(newHandler(op, ""), "POST", "/api/v1/"+c.path, c.body)
+		if w.Code != http.StatusOK || len(op.sent) != 1 || string(op.sent[0].Addr) != c.addr || string(op.sent[0].Body) != c.want {
+			t.Errorf("%s: got %d, %s to %v, want %s to %s", c.body, w.Code, w.Body, op.sent, c.want, c.addr)
+		}
+	}
+	op := &installation{}
+	ask(newHandler(op, ""), "POST", "/api/v1/rebalance", `{"share":0.25,"within":"30s"}`)
+	if len(op.sent) != 2 || op.sent[0].Addr != hub.ControlAddress("a") || !strings.Contains(string(op.sent[1].Body), `{"share":0.25,"within_ms":30000}`) {
+		t.Errorf("rebalance: got %s, want the two living pods told", op.sent)
+	}
+}
+
+// TestWhoMayAsk: the token, or this machine where there is none.
+func TestWhoMayAsk(t *testing.T) {
+	open, closed := newHandler(&installation{}, ""), newHandler(&installation{}, "a-token-of-operators")
+	for name, c := range map[string]struct {
+		h      http.Handler
+		header []string
+		want   int
+	}{
+		"this machine":            {open, nil, 200},
+		"IPv6":                    {open, []string{"From", "[::1]:1", "Host", "[::1]:4001"}, 200},
+		"another machine":         {open, []string{"From", "192.0.2.7:1"}, 403},
+		"a proxy here":            {open, []string{"X-Forwarded-For", "192.0.2.7"}, 403},
+		"another proxy here":      {open, []string{"Forwarded", "for=192.0.2.7"}, 403},
+		"a name that points here": {open, []string{"Host", "evil.example:4001"}, 403},
+		"a name that looks so":    {open, []string{"Host", "localhost.evil.example"}, 403},
+		"a page":                  {open, []string{"Origin", "https://evil.example"}, 403},
+		"a page of nowhere":       {open, []string{"Origin", "null"}, 403},
+		"a page of here":          {open, []string{"Origin", "http://localhost:4001"}, 200},
+		"no token":                {closed, nil, 401},
+		"another token":           {closed, []string{"Authorization", "Bearer a-token-of-others"}, 401},
+		"no bearer":               {closed, []string{"Authorization", "a-token-of-operators"}, 401},
+		"Basic":                   {closed, []string{"Authorization", "Basic a-token-of-operators"}, 401},
+		"a longer token":          {closed, []string{"Authorization", "Bearer a-token-of-operators2"}, 401},
+		"the token":               {closed, []string{"Authorization", "Bearer a-token-of-operators"}, 200},
+		"from anywhere":           {closed, []string{"Authorization", "Bearer a-token-of-operators", "From", "192.0.2.7:1", "Host", "roost.internal"}, 200},
+	} {
+		w := ask(c.h, "GET", "/api/v1/stats", "", c.header...)
+		if w.Code != c.want || c.want == 401 && w.Header().Get("WWW-Authenticate") == "" {
+			t.Errorf("%s: got %d %s, want %d", name, w.Code, w.Body, c.want)
+		}
+		if strings.Contains(w.Body.String(), "a-token-of") {
+			t.Errorf("%s: the answer has a token in it: %s", name, w.Body)
+		}
+	}
+	if w := ask(open, "GET", "/api/v2/x", "", "From", "192.0.2.7:1"); w.Code != 403 {
+		t.Errorf("a path that is not there, from elsewhere: got %d, want 403", w.Code)
+	}
+}
+
+func TestBadRequests(t *testing.T) {
+	for name, c := range map[string]struct {
+		method, target, body string
+		header               []string
+		status               int
+		code                 string
+	}{
+		"no JSON":          {"POST", "broadcast", `{"topic":`, nil, 400, "invalid_request"},
+		"behind it":        {"POST", "broadcast", `{"topic":"t","event":"e"} x`, nil, 400, "invalid_request"},
+		"a form":           {"POST", "broadcast", `{"topic":"t","event":"e"}`, []string{"Content-Type", "text/plain"}, 415, "not_json"},
+		"no type":          {"POST", "broadcast", `{"topic":"t","event":"e"}`, []string{"Content-Type", ""}, 415, "not_json"},
+		"a large message":  {"POST", "broadcast", `{"topic":"t","event":"` + strings.Repeat("x", 1001) + `"}`, nil, 413, "too_large"},
+		"a large body":     {"POST", "broadcast", `{"topic":"` + strings.Repeat("x", 9<<20) + `"}`, nil, 413, "too_large"},
+		"a large batch":    {"POST", "broadcast", `{"messages":[` + strings.Repeat(`{},`, 1000) + `{}]}`, nil, 413, "too_large"},
+		"one of a batch":   {"POST", "broadcast", `{"messages":[{"topic":"t","event":"e"},{"topic":"t"}]}`, nil, 422, "invalid_message"},
+		"a long key":       {"POST", "broadcast", `{"topic":"t","event":"e"}`, []string{"Idempotency-Key", strings.Repeat("k", 256)}, 400, "invalid_request"},
+		"an unknown query": {"GET", "topics?x=1", "", nil, 400, "invalid_request"},
+		"a limit":          {"GET", "topics?limit=0", "", nil, 400, "invalid_request"},
+		"a pattern":        {"GET", "topics?match=*a", "", nil, 400, "invalid_request"},
+		"a cursor":         {"GET", "topics/t/members?cursor=bad", "", nil, 400, "invalid_request"},
+		"a connection":     {"GET", "connections/x.9", "", nil, 404, "not_found"},
+		"a path":           {"GET", "topics/a/b/c", "", nil, 404, "not_found"},
+		"a method":         {"DELETE", "topics/a", "", nil, 405, "method_not_allowed"},
+		"a share":          {"POST", "rebalance", `{"share":0}`, nil, 422, "invalid_message"},
+		"a pod":            {"POST", "rebalance", `{"share":1,"pod":"zz"}`, nil, 404, "not_found"},
+		"a dead pod":       {"POST", "rebalance", `{"share":1,"pod":"c"}`, nil, 404, "not_found"},
+		"a tap of nothing": {"GET", "tap", "", nil, 400, "invalid_request"},
+		"a sample":         {"GET", "tap?topic=a&sample=2", "", nil, 400, "invalid_request"},
+		"a code":           {"GET", "errors/no", "", nil, 404, "not_found"},
+	} {
+		op := &installation{}
+		w := ask(newHandler(op, ""), c.method, "/api/v1/"+c.target, c.body, c.header...)
+		var p admin.Problem
+		if err := json.Unmarshal(w.Body.Bytes(), &p); err != nil || w.Code != c.status || p.Code != c.code || p.Status != c.status ||
+			w.Header().Get("Content-Type") != "application/problem+json" || p.Type != "/api/v1/errors/"+c.code {
+			t.Errorf("%s: got %d %s, want %d %s", name, w.Code, w.Body, c.status, c.code)
+		}
+		if len(op.sent) > 0 {
+			t.Errorf("%s: something was sent", name)
+		}
+	}
+}
+
+// TestIdempotency: a request is carried out once, and its answer given to all who repeat it, unless nothing was done.
+func TestIdempotency(t *testing.T) {
+	op := &installation{}
+	h := newHandler(op, "")
+	body := `{"topic":"t","event":"e"}`
+	op.down = errors.New("away")
+	if w := ask(h, "POST", "/api/v1/broadcast", body, "Idempotency-Key", "k"); w.Code != 503 || w.Header().Get("Retry-After") == "" {
+		t.Fatalf("without Redis: got %d %s, want 503", w.Code, w.Body)
+	}
+	op.down = nil
+	first := ask(h, "POST", "/api/v1/broadcast", body, "Idempotency-Key", "k")
+	again := ask(h, "POST", "/api/v1/broadcast", body, "Idempotency-Key", "k")
+	if first.Code != 200 || again.Code != 200 || strings.TrimSpace(first.Body.String()) != strings.TrimSpace(again.Body.String()) || len(op.sent) != 1 {
+		t.Errorf("got %d %s and then %d %s, %d sent, want the same, and one sent", first.Code, first.Body, again.Code, again.Body, len(op.sent))
+	}
+	if first.Header().Get("Idempotency-Replayed") != "" || again.Header().Get("Idempotency-Replayed") != "true" {
+		t.Error("the repetition is not marked")
+	}
+	for _, other := range [][2]string{{"broadcast", `{"topic":"t","event":"f"}`}, {"push", body}} {
+		if w := ask(h, "POST", "/api/v1/"+other[0], other[1], "Idempotency-Key", "k"); w.Code != 422 {
+			t.Errorf("another request: got %d %s, want 422", w.Code, w.Body)
+		}
+	}
+	op.remembered["p"] = op.remembered["k"][:strings.IndexByte(op.remembered["k"], ' ')+1]
+	if w := ask(h, "POST", "/api/v1/broadcast", body, "Idempotency-Key", "p"); w.Code != 409 {
+		t.Errorf("while the first is under way: got %d %s, want 409", w.Code, w.Body)
+	}
+}
+
+// TestTap: events come as they are published; what is too much is counted, and a fifth listener is refused.
+func TestTap(t *testing.T) {
+	op := &installation{tapped: make(chan func(string, []byte), 10)}
+	server := httptest.NewServer(newHandler(op, ""))
+	t.Cleanup(server.Close) // after the listeners
+	listen := func() (*http.Response, func(string, []byte)) {
+		response, err := http.Get(server.URL + "/api/v1/tap?topic=rooms:*")
+		if err != nil || response.StatusCode != http.StatusOK {
+			t.Fatalf("got %v, %v", response, err)
+		}
+		t.Cleanup(func() { response.Body.Close() })
+		return response, <-op.tapped
+	}
+	response, publish := listen()
+	publish("rooms:a", []byte(`{"event":"e","payload":{}}`))
+	publish("rooms:b", []byte("no \n JSON"))
+	publish("rooms:c", bytes.Repeat([]byte("x"), 100_000))
+	var got strings.Builder
+	for part := make([]byte, 4096); !strings.Contains(got.String(), `"cut":true`); {
+		n, err := response.Body.Read(part)
+		if got.Write(part[:n]); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, want := range []string{`data: {"topic":"rooms:a","message":{"event":"e","payload":{}}}`, `data: {"topic":"rooms:b","message":"no \n JSON"}`} {
+		if !strings.Contains(got.String(), "event: message\n"+want+"\n\n") {
+			t.Errorf("got %.400s, want %s", got.String(), want)
+		}
+	}
+	for range 20_000 { // nobody waits for a slow listener
+		publish("rooms:a", []byte(`{"event":"`+strings.Repeat("e", 1000)+`"}`))
+	}
+	for part := make([]byte, 1<<16); !strings.Contains(got.String(), "event: dropped\ndata: {\"count\":"); {
+		n, err := response.Body.Read(part)
+		if got.Write(part[:n]); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for range 3 {
+		listen()
+	}
+	if w := ask(server.Config.Handler, "GET", "/api/v1/tap?topic=a", ""); w.Code != http.StatusTooManyRequests {
+		t.Errorf("a fifth: got %d %s, want 429", w.Code, w.Body)
+	}
+}
+
+// TestErrorsDoc holds docs/errors.md against the codes.
+func TestErrorsDoc(t *testing.T) {
+	got, err := os.ReadFile("../docs/errors.md")
+	want := admin.ErrorsPage()
+	if err != nil || string(got) != want {
+		if os.Getenv("UPDATE") != "" {
+			if err := os.WriteFile("../docs/errors.md", []byte(want), 0o644); err != nil {
+				t.Fatal(err)
+			}
+			return
+		}
+		t.Errorf("docs/errors.md is not what the codes say; run UPDATE=1 go test ./admin -run TestErrorsDoc")
+	}
+}
