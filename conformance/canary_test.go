@@ -131,6 +131,7 @@ func TestCanary(t *testing.T) {
 	c := &cage{t: t, environ: settings{
 		"OTEL_EXPORTER_OTLP_ENDPOINT": spans.url, "OTEL_EXPORTER_OTLP_HEADERS": "x-key=" + canary,
 		"LOG_LEVEL":              "debug",
+		"ROOST_API_TOKEN":        canary + "-opens-the-api",
 		"ROOST_WEBHOOK_SECRET":   secret + " " + canaryKey,
 		"ROOST_WEBHOOK_URL":      strings.Replace(lab.backend.url, "http://", "http://app:"+canary+"@", 1) + "/lp?key=" + canary,
 		"ROOST_CONNECT_HEADERS":  "authorization,cookie",
