@@ -148,7 +148,12 @@ func startPod(kind string, more settings, redisURL string) (*pod, error) {
 	if p.log, err = os.Create(filepath.Join(lab.dir, name+".log")); err != nil {
 		return nil, err
 	}
-	p.cmd = exec.Command(lab.binary)
+	binary := lab.binary
+	if other, found := environment["-binary"]; found { // of another version
+		binary = other
+		delete(environment, "-binary")
+	}
+	p.cmd = exec.Command(binary)
 	for k, v := range environment {
 		p.cmd.Env = append(p.cmd.Env, k+"="+v)
 	}

@@ -210,12 +210,20 @@ func (d *doctor) files() {
 		d.warn("files", "the limit of open files is not known: "+err.Error(), "")
 		return
 	}
+	if most := int(d.cfg.MaxConnections); most > 0 && limit.Max < uint64(most)+spareFiles {
+		d.fail("files", fmt.Sprintf("%d open files are allowed, and ROOST_MAX_CONNECTIONS is %d: every client needs one, and the pod some %d more", limit.Max, most, spareFiles),
+			"lower ROOST_MAX_CONNECTIONS, or raise the hard limit of open files: ulimit -Hn, LimitNOFILE= of systemd, --ulimit nofile of Docker")
+		return
+	}
 	if limit.Max < fewFiles {
 		d.warn("files", fmt.Sprintf("%d open files are allowed, and every client needs one", limit.Max), "raise the hard limit of open files: ulimit -Hn, LimitNOFILE= of systemd, --ulimit nofile of Docker")
 		return
 	}
 	d.ok("files", fmt.Sprintf("%d open files are allowed", limit.Max))
 }
+
+// spareFiles are those that a pod has open beside its clients'.
+const spareFiles = 200
 
 // fewFiles is the number of open files below which a pod is a small one.
 const fewFiles = 10_000

@@ -34,7 +34,7 @@ var described = regexp.MustCompile(`^Desc\{fqName: "(.*?)", help: "(.*?)", (?:un
 // documented returns the page as it should be.
 func documented(t *testing.T) string {
 	t.Helper()
-	cfg, wrong := load(good...)
+	cfg, wrong := load(with(good, "ROOST_JWT_KEY="+strings.Repeat("k", 32))...)
 	if wrong != "" {
 		t.Fatal(wrong)
 	}
@@ -42,6 +42,7 @@ func documented(t *testing.T) string {
 	if err != nil {
 		t.Fatal(err)
 	}
+	p.operators() // has metrics, too
 	kinds := map[string]string{}
 	families, err := p.metrics.Gather()
 	if err != nil {

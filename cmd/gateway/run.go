@@ -21,6 +21,7 @@ const help = `Roost serves Phoenix Channels to the clients that exist for them, 
   gateway dev       serve on loopback with an embedded Redis, a demo backend and a demo page: nothing to install
   gateway config    print the settings in force, secrets hidden, or what is wrong with them
   gateway check     URL TOPIC [JSON]: join a topic as a client does; with REDIS_URL, also get a message that is published to it
+  gateway listen    URL TOPIC [JSON]: join a topic as a client does, and print what comes
   gateway health    live | ready: ask the pod that runs here; the exit code is 0 if it is
   gateway doctor [PAGE…]          look at Redis, the webhook and the limits as a pod would, and say what to change;
                                   PAGE is the URL of a page whose browsers should be able to connect
@@ -59,6 +60,7 @@ func commands() map[string]command {
 		"dev":    {0, 0, "no arguments", func(ctx context.Context, c invocation) error { return dev(ctx, c.environ, c.stderr) }},
 		"config": {0, 0, "no arguments", func(_ context.Context, c invocation) error { return printConfig(c.environ, c.stdout, c.stderr) }},
 		"check":  {0, many, "URL TOPIC [JSON]", func(ctx context.Context, c invocation) error { return checkTopic(ctx, c.args, c.environ, c.stdout) }},
+		"listen": {0, many, "URL TOPIC [JSON]", func(ctx context.Context, c invocation) error { return listenTo(ctx, c.args, c.stdout) }},
 		"health": {0, many, "live or ready", func(ctx context.Context, c invocation) error { return health(ctx, c.args, c.environ, c.stdout) }},
 		"doctor": {0, many, "URLs of pages", func(ctx context.Context, c invocation) error { return examine(ctx, c.environ, c.args, c.stdout) }},
 		"publish": {2, 3, "TOPIC EVENT [JSON]", func(ctx context.Context, c invocation) error {
@@ -87,7 +89,7 @@ func run(ctx context.Context, args, environ []string, stdout, stderr io.Writer) 
 	}
 	c, known := commands()[command]
 	if !known {
-		fmt.Fprintf(stderr, "gateway: no command %q; there are serve (the default), dev, config, check, health, doctor, publish, token, completion, version and help\n", command)
+		fmt.Fprintf(stderr, "gateway: no command %q; there are serve (the default), dev, config, check, listen, health, doctor, publish, token, completion, version and help\n", command)
 		return exitUsage
 	}
 	if len(args) > 0 {

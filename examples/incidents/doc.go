@@ -1,0 +1,2 @@
+// Package incidents tests that the runbook "Nobody receives" of docs/operations.md finds the causes that prepare.sh makes.
+package incidents
