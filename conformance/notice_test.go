@@ -336,7 +336,7 @@ func TestNoticesThatNobodyWants(t *testing.T) {
 	a.kill()
 	wantMembers(t, server, topic, connectionsOf(l, make([]*client, 1))...)
 	wantPods(t, server, "pod-b")
-	wantKeys(t, server, "roost:pod:*", "roost:pod:pod-b:members", "roost:pod:pod-b:url")
+	wantKeys(t, server, "roost:pod:*", "roost:pod:pod-b:members", "roost:pod:pod-b:report", "roost:pod:pod-b:url")
 	if err := b.stop(); err != nil {
 		t.Fatal(err)
 	}

@@ -162,6 +162,18 @@ func (o *observer) until(keys map[string]string) {
 	}
 }
 
+// settle takes diffs that repeat what a state said, until no more come.
+func (o *observer) settle() {
+	o.t.Helper()
+	for {
+		m, err := o.Receive(500 * time.Millisecond)
+		if err != nil {
+			return
+		}
+		o.take(m)
+	}
+}
+
 // ask pushes an event of presence and wants ok.
 func (o *observer) does(ref, event, payload string) {
 	o.t.Helper()
@@ -377,6 +389,7 @@ func TestPresenceFlushed(t *testing.T) {
 	}
 	for _, o := range all {
 		o.until(want)
+		o.settle()
 	}
 	for range 2 {
 		if err := server.client.FlushAll(context.Background()).Err(); err != nil {
