@@ -184,6 +184,7 @@ func TestNoticesWithoutRedis(t *testing.T) {
 			all = append(all, telling("t", i))
 		}
 		joinAll(t, p, all...)
+		p.Settle(t.Context()) // what has not been read when Redis goes away comes first, and so when it is back
 		s.Stop(t)
 		p.awaitDown(t)
 		for _, m := range all[:4] {
@@ -200,8 +201,15 @@ func TestNoticesWithoutRedis(t *testing.T) {
 		redistest.Eventually(t, "what was not taken in the stream", func() bool { return waiting(t, s, "pod-a") == 4 })
 		c.deliver()
 		redistest.Eventually(t, "an empty stream", func() bool { c.deliver(); return waiting(t, s, "pod-a") == 0 })
-		if got := c.offered(); len(got) != 8 {
-			t.Errorf("got notices %q, want each of eight once", got)
+		got := c.offered() // one that is delivered just when it has been stored is offered again, under its id
+		for i, m := range got {
+			if i < 8 && m != fmt.Sprintf("msg_%d left", i) || i >= 8 && !slices.Contains(got[4:8], m) {
+				t.Errorf("got notices %q, want each of eight in order, and of those that were stored no more than once again", got)
+				break
+			}
+		}
+		if len(got) < 8 || len(got) > 12 {
+			t.Errorf("got %d notices, want eight, and those that were stored once again at most", len(got))
 		}
 	})
 }

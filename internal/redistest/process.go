@@ -66,7 +66,7 @@ func (p *process) start(t testing.TB) {
 		p.cmd = nil
 		t.Fatal(err)
 	}
-	for deadline := time.Now().Add(10 * time.Second); ; time.Sleep(5 * time.Millisecond) {
+	for deadline := time.Now().Add(time.Minute); ; time.Sleep(5 * time.Millisecond) {
 		err := answers(p.addr())
 		if err == nil {
 			return
