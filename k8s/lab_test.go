@@ -174,12 +174,6 @@ func (l *lab) stopRedis()  { l.redisCmd.Process.Kill() }
 func (l *lab) forgetPods() { l.pods = nil }
 func (l *lab) backendUp()  { time.Sleep(1500 * time.Millisecond); l.backend.Store(http.StatusOK) }
 
-func (l *lab) closeAll() {
-	for _, c := range l.clients {
-		c.close()
-	}
-}
-
 // labClient is a WebSocket, as simple as can be.
 type labClient struct{ conn net.Conn }
 

@@ -133,7 +133,7 @@ func faults() map[string]fault {
 		}},
 		"RoostSlowClients":       {settings: []string{"ROOST_OUTBOX_LIMIT=64KiB", "ROOST_WRITE_TIMEOUT=1s"}, before: listening, happens: once(func(l *lab) { l.publishing("open:a", 400, 50_000) })},
 		"RoostConnectionsUneven": {settings: []string{"pods=3"}, before: func(l *lab) { l.client(1); l.client(2) }, happens: once(crowd(1100))},
-		"RoostFileDescriptors":   {settings: []string{"files=100"}, happens: once(crowd(85))},
+		"RoostFileDescriptors":   {settings: []string{"files=300"}, happens: once(crowd(250))},
 	}
 }
 
@@ -160,8 +160,14 @@ func TestAlertsAreProvoked(t *testing.T) {
 	}
 	all := faults()
 	all[lost] = fault{
-		settings: []string{"ROOST_WEBHOOK_NOTICE_MAX_AGE=1s", "ROOST_WEBHOOK_NOTICE_LIMIT=1", "ROOST_WEBHOOK_BREAKER=off"},
-		happens:  once(func(l *lab) { joining(l); time.Sleep(time.Second); l.backend.Store(slow); l.closeAll() }),
+		settings: []string{"ROOST_WEBHOOK_NOTICE_MAX_AGE=1s", "ROOST_WEBHOOK_NOTICE_LIMIT=1", "ROOST_WEBHOOK_BREAKER=off", "ROOST_WEBHOOK_TIMEOUT=9s"},
+		happens: func(l *lab) { // one is on its way for 9 s, and the others wait
+			l.backend.Store(slow)
+			c := l.client(0)
+			c.join("open:a")
+			time.Sleep(200 * time.Millisecond)
+			c.close()
+		},
 	}
 	binary := gateway(t)
 	rendered := parse(t, render(t, "--values", "testdata/values/everything.yaml"))
@@ -200,7 +206,7 @@ func provoke(t *testing.T, binary string, place int, name, expr string, f fault)
 	if result := l.evaluate(expr); result != "" {
 		t.Fatalf("all is well, and %s is %s", expr, result)
 	}
-	for end := time.Now().Add(2 * time.Minute); ; {
+	for end := time.Now().Add(5 * time.Minute); ; {
 		f.happens(l)
 		l.scrape()
 		if result := l.evaluate(expr); result != "" {
