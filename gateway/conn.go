@@ -35,7 +35,7 @@ type conn struct {
 	inbox      int         // bytes of messages waiting in lines
 	pace       *pace       // how fast the client sends, if that is limited
 	joins      uint32      // how many there were
-	departures []departure // from topics with presence, the oldest first
+	departures *departures // from topics with presence, or nil
 	closed     bool
 	overflow   bool                // the outbox was too full for a frame
 	reason     auth.Reason         // why it was closed

@@ -23,26 +23,37 @@ type departure struct {
 	at    int64
 }
 
+// departures are those of one connection, the oldest first. Few have any, so a connection holds a pointer only.
+type departures []departure
+
 // depart notes that the client has left ch, and may join it again. The caller holds mu.
 func (c *conn) depart(ch *channel) {
 	if !ch.rule.Presence {
 		return
 	}
 	c.returned(ch.topic)
-	if len(c.departures) == maxDepartures {
-		c.departures = slices.Delete(c.departures, 0, 1)
+	if c.departures == nil {
+		c.departures = new(departures)
 	}
-	c.departures = append(c.departures, departure{ch.topic, c.gw.clock.Load()})
+	all := *c.departures
+	if len(all) == maxDepartures {
+		all = slices.Delete(all, 0, 1)
+	}
+	*c.departures = append(all, departure{ch.topic, c.gw.clock.Load()})
 }
 
 // returned takes out the departure from topic, and tells whether there was one lately. The caller holds mu.
 func (c *conn) returned(topic string) bool {
-	at := slices.IndexFunc(c.departures, func(d departure) bool { return d.topic == topic })
+	if c.departures == nil {
+		return false
+	}
+	all := *c.departures
+	at := slices.IndexFunc(all, func(d departure) bool { return d.topic == topic })
 	if at < 0 {
 		return false
 	}
-	lately := c.gw.clock.Load()-c.departures[at].at < departureTime
-	if c.departures = slices.Delete(c.departures, at, at+1); len(c.departures) == 0 {
+	lately := c.gw.clock.Load()-all[at].at < departureTime
+	if *c.departures = slices.Delete(all, at, at+1); len(all) == 1 {
 		c.departures = nil
 	}
 	return lately
