@@ -24,7 +24,9 @@ const closings = {
   "1009 after a message that is too large": { code: 1009, close: ({ socket }) => socket.conn.send("x".repeat(70 << 10)) },
   "1011 after a frame that is not a message": { code: 1011, close: ({ socket }) => socket.conn.send("{") },
   "1012 by SIGTERM of the pod": { code: 1012, own: {}, close: ({ pod }) => stack.stopPod(pod) },
-  "1013 after not reading": { code: 1013, own: {}, close: stopReading },
+  // A client on a busy machine may take longer than the 2 s that it has for the close frame behind all that the kernel keeps.
+  // That 1013 is sent is for conformance/slow_test.go to see.
+  "1013 after not reading": { code: 1013, late: 1006, own: {}, close: stopReading },
 }
 
 // stopReading reads nothing until more has been published than the gateway and the kernel keep. The close frame comes behind
@@ -92,13 +94,14 @@ describe("Node", { concurrency: true }, () => {
         t.diagnostic(`sent phx_join ${joinsSent(socket, topic)} times`)
       })
 
-      for (const [name, { code, own, close }] of Object.entries(closings)) {
+      for (const [name, { code, late, own, close }] of Object.entries(closings)) {
         test(`C5: ${name}: reconnected and joined again`, async (t) => {
           const at = await connectTo(t, client, `c5-${name}`, own)
           if (own) at.proxy.target = stack.pods[1]
           await close(at)
           await eventually(`the end of the connection`, () => at.socket.taps.closes.length > 0)
-          assert.equal(at.socket.taps.closes[0].code, code)
+          const seen = at.socket.taps.closes[0].code
+          assert.ok(seen === code || seen === late, `closed with ${seen}, want ${code}`)
           await worksAgain(at)
         })
       }
