@@ -33,13 +33,20 @@ async function within(ms, what, promise) {
   }
 }
 
+// freePort returns a port that is free, outside the range from which connections get theirs.
 async function freePort() {
-  const server = net.createServer().listen(0, "127.0.0.1")
-  await once(server, "listening")
-  const { port } = server.address()
-  server.close()
-  await once(server, "close")
-  return port
+  for (;;) {
+    const port = 10000 + Math.floor(Math.random() * 20000)
+    const server = net.createServer()
+    const free = await new Promise((resolve) => {
+      server.once("error", () => resolve(false))
+      server.listen(port, "127.0.0.1", () => resolve(true))
+    })
+    if (!free) continue
+    server.close()
+    await once(server, "close")
+    return port
+  }
 }
 
 // start runs a program with this environment and nothing else of ours but what it needs to run at all.
