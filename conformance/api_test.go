@@ -241,10 +241,20 @@ func TestAPITap(t *testing.T) {
 			if want := `{"topic":"room:tapped","message":{"event":"e","payload":{"n":1.0}}}`; data != want {
 				t.Errorf("got %s, want %s", data, want)
 			}
-			return
+			break
 		}
 	}
-	t.Fatalf("the tap ended: %v", lines.Err())
+	if lines.Err() != nil {
+		t.Fatalf("the tap ended: %v", lines.Err())
+	}
+	response.Body.Close()
+	eventually(t, func() error { // nothing is paid for when nobody listens
+		n, err := s.Client.PubSubNumPat(t.Context()).Result()
+		if err != nil || n != 2 { // those of the pods' connections
+			return fmt.Errorf("got %d patterns, error %v, want those of the two pods only", n, err)
+		}
+		return nil
+	})
 }
 
 // TestRebalance: told at one pod, all close a share of their connections, at a pace and with 1012.

@@ -23,6 +23,7 @@ func (b *Broker) Tap(ctx context.Context, match hub.TopicMatch, ready func(), ea
 	default:
 		ps = b.client.Subscribe(ctx, before+match.Text)
 	}
+	defer context.AfterFunc(ctx, func() { _ = ps.Close() })() // go-redis does not end a read for ctx
 	defer ps.Close()
 	if _, err := ps.Receive(ctx); err != nil { // the confirmation
 		return err
