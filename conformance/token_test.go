@@ -196,6 +196,7 @@ type expiring struct {
 
 	mu    sync.Mutex
 	calls map[string]int // by type
+	token string         // auth_token of the last connect
 	code  int            // of all answers from now on, if it is not 0
 	bare  bool           // answers run out no more
 }
@@ -203,12 +204,20 @@ type expiring struct {
 func newExpiring(t *testing.T) *expiring {
 	b := &expiring{calls: map[string]int{}}
 	b.Server = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		var c struct{ Type string }
+		var c struct {
+			Type string
+			Data struct {
+				AuthToken string `json:"auth_token"`
+			}
+		}
 		body, _ := io.ReadAll(r.Body)
 		json.Unmarshal(body, &c)
 		b.mu.Lock()
 		defer b.mu.Unlock()
 		b.calls[c.Type]++
+		if c.Type == "socket.connect" {
+			b.token = c.Data.AuthToken
+		}
 		switch {
 		case b.code != 0:
 			w.WriteHeader(b.code)
@@ -304,8 +313,13 @@ func TestRenewalAsksTheBackend(t *testing.T) {
 	c := dial(t, p, "vsn=2.0.0")
 	b.say(0, true)
 	c.ask(`[null,"1","phoenix","access_token",{"token":"opaque"}]`, `[null,"1","phoenix","phx_reply",ok{}]`)
-	for range 3 { // it does not run out any more
-		c.Heartbeat()
+	if b.mu.Lock(); b.token != "opaque" {
+		t.Errorf("the backend was asked about %q, want opaque", b.token)
 	}
-	c.ask(`[null,"2","phoenix","access_token",{"token":"opaque"}]`, `[null,"2","phoenix","phx_reply",ok{}]`)
+	b.mu.Unlock()
+	b.say(401, false)
+	c.ask(`[null,"2","phoenix","access_token",{"token":"bad"}]`, `[null,"2","phoenix","phx_reply",ERR({"reason":"unauthorized"})]`)
+	b.say(503, false)
+	c.ask(`[null,"3","phoenix","access_token",{"token":"other"}]`, `[null,"3","phoenix","phx_reply",ERR({"reason":"unavailable"})]`)
+	c.Heartbeat() // a token that is no good changes nothing
 }

@@ -133,27 +133,31 @@ func (c *conn) expired() {
 
 // askAgain asks the backend whether the connection may stay, and returns false if it has been closed.
 func (c *conn) askAgain(ctx context.Context) bool {
+	c.mu.Lock()
+	asked := c.life.expires
+	c.mu.Unlock()
 	answer, err := c.gw.cfg.Backend.Connect(ctx, c.client)
 	banned := false
 	if err == nil {
 		banned = c.isBanned(ctx)
 	}
 	var refusal *auth.Refusal
+	c.mu.Lock()
+	defer c.mu.Unlock()
 	switch {
+	case !c.life.expires.Equal(asked) && !banned: // the client has renewed it meanwhile
 	case errors.As(err, &refusal), err == nil && (banned || !c.same(answer)):
+		c.mu.Unlock()
 		c.expired()
+		c.mu.Lock()
 		return false
 	case err != nil:
 		c.gw.metrics.expiries.WithLabelValues("connection", "unknown").Inc()
-		c.mu.Lock()
-		defer c.mu.Unlock()
 		c.life.expires = afterwards()
-		return true
+	default:
+		c.gw.metrics.expiries.WithLabelValues("connection", "renewed").Inc()
+		c.accepted(answer)
 	}
-	c.gw.metrics.expiries.WithLabelValues("connection", "renewed").Inc()
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.accepted(answer)
 	return true
 }
 

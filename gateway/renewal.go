@@ -94,7 +94,8 @@ func (c *conn) renewed(m *phoenix.Message, reason string, until time.Time) {
 func (c *conn) renew(ctx context.Context, text string) (reason string, until time.Time, over bool) {
 	g := c.gw
 	c.mu.Lock()
-	was, ask := c.life.token, !c.life.expires.IsZero() && !c.life.byToken
+	was := c.life.token
+	ask := was == nil || !c.life.expires.IsZero() && !c.life.byToken // nobody else could say
 	c.mu.Unlock()
 	var t *auth.Token
 	if g.cfg.Tokens != nil {
