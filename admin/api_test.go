@@ -27,6 +27,7 @@ type installation struct {
 	mu         sync.Mutex
 	sent       []hub.Message
 	down       error // what sending fails with
+	part       bool  // only the first message of a batch goes out
 	remembered map[string]string
 	tapped     chan func(topic string, body []byte)
 }
@@ -38,7 +39,10 @@ func (i *installation) Send(_ context.Context, messages []hub.Message) []hub.Sen
 	defer i.mu.Unlock()
 	sent := make([]hub.Sent, len(messages))
 	for n := range messages {
-		if sent[n] = (hub.Sent{Receivers: int64(n), Err: i.down}); i.down == nil {
+		if sent[n] = (hub.Sent{Receivers: int64(n), Err: i.down}); i.part && n > 0 {
+			sent[n].Err = errors.New("away")
+		}
+		if sent[n].Err == nil {
 			i.sent = append(i.sent, messages[n])
 		}
 	}
@@ -436,6 +440,15 @@ func TestIdempotency(t *testing.T) {
 		if w := ask(h, "POST", "/api/v1/"+other[0], other[1], "Idempotency-Key", "k"); w.Code != 422 {
 			t.Errorf("another request: got %d %s, want 422", w.Code, w.Body)
 		}
+	}
+	op.sent, op.part = nil, true
+	batch := `{"messages":[{"topic":"t","event":"1"},{"topic":"t","event":"2"}]}`
+	half := ask(h, "POST", "/api/v1/broadcast", batch, "Idempotency-Key", "half")
+	op.part = false
+	again = ask(h, "POST", "/api/v1/broadcast", batch, "Idempotency-Key", "half")
+	if half.Code != 503 || again.Code != 503 || half.Body.String() != again.Body.String() || len(op.sent) != 1 ||
+		!strings.Contains(half.Body.String(), `"results":[{"status":"ok","receivers":0},{"status":"unavailable","receivers":null}]`) {
+		t.Errorf("a part of a batch: got %d %s and then %d %s, %d sent, want the same, and the first not again", half.Code, half.Body, again.Code, again.Body, len(op.sent))
 	}
 	op.remembered["p"] = op.remembered["k"][:strings.IndexByte(op.remembered["k"], ' ')+1]
 	if w := ask(h, "POST", "/api/v1/broadcast", body, "Idempotency-Key", "p"); w.Code != 409 {

@@ -75,6 +75,9 @@ func (a *api) remembered(ctx context.Context, w http.ResponseWriter, path, key s
 			return err
 		}
 		w.Header().Set("Idempotency-Replayed", "true")
+		if p := new(Problem); k.Status >= http.StatusBadRequest && json.Unmarshal(k.Body, p) == nil {
+			return p
+		}
 		return reply(w, k.Status, k.Body)
 	}
 	status, answer, err := do(ctx, body)
@@ -94,7 +97,7 @@ func (a *api) remembered(ctx context.Context, w http.ResponseWriter, path, key s
 		return err
 	}
 	whole := bytes.TrimSpace(text.Bytes())
-	if result, err := json.Marshal(kept{status, whole}); err == nil && status < http.StatusInternalServerError {
+	if result, err := json.Marshal(kept{status, whole}); err == nil {
 		_ = a.op.Conclude(later, key, fingerprint, result, keepResults)
 	}
 	if err != nil {

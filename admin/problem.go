@@ -12,12 +12,12 @@ import (
 
 // Problem is why a request was not carried out, as RFC 9457 has it. Code is stable, and docs/errors.md explains it.
 type Problem struct {
-	Type    string `json:"type"`
-	Title   string `json:"title"`
-	Status  int    `json:"status"`
-	Code    string `json:"code"`
-	Detail  string `json:"detail,omitempty"`
-	Results any    `json:"results,omitempty"` // of a batch of which only a part was done
+	Type    string   `json:"type"`
+	Title   string   `json:"title"`
+	Status  int      `json:"status"`
+	Code    string   `json:"code"`
+	Detail  string   `json:"detail,omitempty"`
+	Results []result `json:"results,omitempty"` // of a batch of which only a part was done
 }
 
 func (p *Problem) Error() string { return p.Code + ": " + p.Detail }
@@ -44,7 +44,7 @@ var kinds = []kind{
 	{"invalid_message", 422, "A message cannot be sent", "Nothing of the request has been done. `detail` names the message and the field: topics and events are not empty, payloads are objects."},
 	{"key_reused", 422, "The idempotency key was used for another request", "A key belongs to one body. Make a new one for each request, and keep it for its retries."},
 	{"too_many_taps", 429, "Too many are listening already", "A pod serves four taps at once. End one, or ask another pod."},
-	{"unavailable", 503, "Redis cannot be asked now", "What was asked for has not been done, or not all of it: `results` says what of a batch. Send it again in a while; with an idempotency key nothing is sent twice."},
+	{"unavailable", 503, "Redis cannot be asked now", "What was asked for has not been done, or not all of it: `results` says what of a batch. Send it again in a while. With an idempotency key what was sent in part is not sent again: send the rest of `results` under another key. A message whose answer was lost on the way may have been sent."},
 	{"tap_needs_a_topic", 501, "With sharded pub/sub only whole topics can be listened to", "Redis has no patterns for sharded channels. Name a topic without `*`."},
 }
 

@@ -52,6 +52,10 @@ func (a *api) rebalance(ctx context.Context, body []byte) (int, any, error) {
 	if err != nil {
 		return 0, nil, err
 	}
+	order, err := hub.AddressedBody("roost:control", hub.Broadcast{Event: EventRebalance, Payload: payload})
+	if err != nil {
+		return 0, nil, err
+	}
 	told := []shedding{}
 	var messages []hub.Message
 	for _, p := range pods {
@@ -59,7 +63,7 @@ func (a *api) rebalance(ctx context.Context, body []byte) (int, any, error) {
 			continue
 		}
 		told = append(told, shedding{p.ID, int(math.Round(share * float64(p.Reports.Connections)))})
-		messages = append(messages, hub.Message{Addr: hub.ControlAddress(p.ID), Body: hub.ControlBody(EventRebalance, payload)})
+		messages = append(messages, hub.Message{Addr: hub.ControlAddress(p.ID), Body: order})
 	}
 	if len(messages) == 0 {
 		return 0, nil, problem("not_found", fmt.Sprintf("no living pod %q", f.texts["pod"]))

@@ -105,12 +105,6 @@ func ControlAddress(pod string) Address { return ConnAddress(ControlConnection(p
 // ControlConnection is the connection id under which a pod listens for what it is told. Connection ids have no dash behind the dot.
 func ControlConnection(pod string) string { return pod + ".-control" }
 
-// ControlBody is what is published to tell a pod something.
-func ControlBody(event string, payload []byte) []byte {
-	e := envelope{event: event, topic: "roost:control", payload: payload}
-	return e.append(nil)
-}
-
 // AddressedBody is what is published to a socket id or a connection: an event of a topic, or, without a topic, "disconnect". It
 // is ErrMalformed if the payload is no object, or the event is missing.
 func AddressedBody(topic string, b Broadcast) ([]byte, error) {
