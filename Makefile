@@ -37,7 +37,7 @@ test: tools ## vet, and all tests with the race detector; installs what they nee
 # the tests of k8s/ need is built into the user's cache folder, once.
 tools:
 	@need=; for pair in redis-server:redis-server redis-sentinel:redis-sentinel redis-cli:redis-tools chromium:chromium \
-	  node:nodejs npm:npm gcc:gcc nginx:nginx python3:python3 pip3:python3-pip puma:puma php:php-cli; do command -v $${pair%%:*} >/dev/null || need="$$need $${pair##*:}"; done; \
+	  node:nodejs npm:npm gcc:gcc nginx:nginx python3:python3 curl:curl pip3:python3-pip puma:puma php:php-cli; do command -v $${pair%%:*} >/dev/null || need="$$need $${pair##*:}"; done; \
 	if [ -z "$$need" ]; then :; \
 	elif [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
 	  export DEBIAN_FRONTEND=noninteractive RUNLEVEL=1; apt-get update -qq && apt-get install -y -qq --no-install-recommends $$need; \

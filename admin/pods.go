@@ -15,14 +15,19 @@ type podState struct {
 	Report       *hub.PodReport `json:"report"`
 }
 
-// pods lists all pods.
-func (a *api) pods(w http.ResponseWriter, r *http.Request) error {
+// listPods answers a request without a query by what pods say.
+func (a *api) listPods(r *http.Request) ([]hub.PodState, error) {
 	if _, err := query(r); err != nil {
-		return err
+		return nil, err
 	}
 	ctx, cancel := bounded(r)
 	defer cancel()
-	list, err := a.op.ListPods(ctx)
+	return a.op.ListPods(ctx)
+}
+
+// pods lists all pods.
+func (a *api) pods(w http.ResponseWriter, r *http.Request) error {
+	list, err := a.listPods(r)
 	if err != nil {
 		return err
 	}
@@ -50,12 +55,7 @@ type stats struct {
 
 // stats adds up what the pods said of themselves.
 func (a *api) stats(w http.ResponseWriter, r *http.Request) error {
-	if _, err := query(r); err != nil {
-		return err
-	}
-	ctx, cancel := bounded(r)
-	defer cancel()
-	list, err := a.op.ListPods(ctx)
+	list, err := a.listPods(r)
 	if err != nil {
 		return err
 	}

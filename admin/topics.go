@@ -29,15 +29,18 @@ func query(r *http.Request, names ...string) (map[string]string, error) {
 	return values, nil
 }
 
-// page reads cursor and limit.
-func page(values map[string]string) (cursor string, limit int, err error) {
+// page reads the query of a list: cursor, limit, and these names.
+func page(r *http.Request, names ...string) (values map[string]string, cursor string, limit int, err error) {
+	if values, err = query(r, append(names, "cursor", "limit")...); err != nil {
+		return nil, "", 0, err
+	}
 	limit = defaultPage
 	if text, found := values["limit"]; found {
 		if limit, err = strconv.Atoi(text); err != nil || limit < 1 || limit > maxPage {
-			return "", 0, problem("invalid_request", "limit: not a number from 1 to "+strconv.Itoa(maxPage))
+			return nil, "", 0, problem("invalid_request", "limit: not a number from 1 to "+strconv.Itoa(maxPage))
 		}
 	}
-	return values["cursor"], limit, nil
+	return values, values["cursor"], limit, nil
 }
 
 // matchOf reads a topic or a pattern, as in the topic rules.
@@ -57,19 +60,15 @@ type topicCount struct {
 
 // topics lists topics that have members.
 func (a *api) topics(w http.ResponseWriter, r *http.Request) error {
-	values, err := query(r, "match", "cursor", "limit")
+	values, cursor, limit, err := page(r, "match")
 	if err != nil {
 		return err
 	}
-	match, err := hub.TopicMatch{Prefix: true}, error(nil)
+	match := hub.TopicMatch{Prefix: true}
 	if text, found := values["match"]; found {
 		if match, err = matchOf(text); err != nil {
 			return err
 		}
-	}
-	cursor, limit, err := page(values)
-	if err != nil {
-		return err
 	}
 	ctx, cancel := bounded(r)
 	defer cancel()
@@ -103,11 +102,7 @@ func (a *api) topic(w http.ResponseWriter, r *http.Request) error {
 
 // members lists the connections of a topic's members.
 func (a *api) members(w http.ResponseWriter, r *http.Request) error {
-	values, err := query(r, "cursor", "limit")
-	if err != nil {
-		return err
-	}
-	cursor, limit, err := page(values)
+	_, cursor, limit, err := page(r)
 	if err != nil {
 		return err
 	}
@@ -128,11 +123,7 @@ func (a *api) members(w http.ResponseWriter, r *http.Request) error {
 
 // presence lists who is shown in a topic.
 func (a *api) presence(w http.ResponseWriter, r *http.Request) error {
-	values, err := query(r, "cursor", "limit")
-	if err != nil {
-		return err
-	}
-	cursor, limit, err := page(values)
+	_, cursor, limit, err := page(r)
 	if err != nil {
 		return err
 	}

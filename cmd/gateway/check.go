@@ -36,19 +36,9 @@ type check struct {
 
 // checkTopic joins a topic as a client does, and publishes to it as a backend does. It prints each step that went well.
 func checkTopic(ctx context.Context, args, environ []string, stdout io.Writer) error {
-	if len(args) != 2 && len(args) != 3 {
-		return usageError("gateway check takes URL TOPIC [JSON]: ws://localhost:4000/socket rooms:lobby '{\"token\":\"…\"}'")
-	}
-	target, err := socketURL(args[0])
+	target, payload, err := joinArguments("check", args)
 	if err != nil {
 		return err
-	}
-	payload := []byte("{}")
-	if len(args) == 3 {
-		payload = []byte(args[2])
-	}
-	if !json.Valid(payload) {
-		return errors.New("the join's payload is not JSON")
 	}
 	ctx, cancel := context.WithTimeout(ctx, checkTimeout)
 	defer cancel()
@@ -73,6 +63,22 @@ func checkTopic(ctx context.Context, args, environ []string, stdout io.Writer) e
 	}
 	fmt.Fprintf(stdout, "got the message that was published to %stopic:%s\n", cfg.RedisPrefix, c.topic)
 	return nil
+}
+
+// joinArguments reads URL TOPIC [JSON] of a command that joins a topic.
+func joinArguments(command string, args []string) (target string, payload []byte, err error) {
+	if len(args) != 2 && len(args) != 3 {
+		return "", nil, usageError("gateway " + command + " takes URL TOPIC [JSON]: ws://localhost:4000/socket rooms:lobby '{\"token\":\"…\"}'")
+	}
+	payload = []byte("{}")
+	if len(args) == 3 {
+		payload = []byte(args[2])
+	}
+	if !json.Valid(payload) {
+		return "", nil, errors.New("the join's payload is not JSON")
+	}
+	target, err = socketURL(args[0])
+	return target, payload, err
 }
 
 // socketURL makes a WebSocket URL of what people have at hand: what they give to phoenix.js, with or without /websocket.

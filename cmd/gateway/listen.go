@@ -2,8 +2,6 @@ package main
 
 import (
 	"context"
-	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
 	"time"
@@ -16,19 +14,9 @@ const listenBeat = 30 * time.Second
 
 // listenTo joins a topic as a client does, and prints every frame that comes, a line each, until ctx ends or the connection does.
 func listenTo(ctx context.Context, args []string, stdout io.Writer) error {
-	if len(args) != 2 && len(args) != 3 {
-		return usageError("gateway listen takes URL TOPIC [JSON]: ws://localhost:4000/socket rooms:lobby '{\"token\":\"…\"}'")
-	}
-	target, err := socketURL(args[0])
+	target, payload, err := joinArguments("listen", args)
 	if err != nil {
 		return err
-	}
-	payload := []byte("{}")
-	if len(args) == 3 {
-		payload = []byte(args[2])
-	}
-	if !json.Valid(payload) {
-		return errors.New("the join's payload is not JSON")
 	}
 	c, err := dialCheck(ctx, target, args[1])
 	if err != nil {

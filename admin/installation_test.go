@@ -1,0 +1,106 @@
+package admin_test
+
+import (
+	"context"
+	"errors"
+	"strings"
+	"sync"
+	"time"
+
+	"roost/hub"
+)
+
+// installation stands for Redis behind the API.
+type installation struct {
+	mu         sync.Mutex
+	sent       []hub.Message
+	down       error // what sending fails with
+	part       bool  // only the first message of a batch goes out
+	remembered map[string]string
+	tapped     chan func(topic string, body []byte)
+}
+
+var _ hub.Operator = (*installation)(nil)
+
+func (i *installation) Send(_ context.Context, messages []hub.Message) []hub.Sent {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	sent := make([]hub.Sent, len(messages))
+	for n := range messages {
+		if sent[n] = (hub.Sent{Receivers: int64(n), Err: i.down}); i.part && n > 0 {
+			sent[n].Err = errors.New("away")
+		}
+		if sent[n].Err == nil {
+			i.sent = append(i.sent, messages[n])
+		}
+	}
+	return sent
+}
+
+func (i *installation) ListTopics(context.Context, hub.TopicMatch, string, int) ([]hub.TopicCount, string, error) {
+	return []hub.TopicCount{{Topic: "a", Members: 2, Present: 1}}, "7", nil
+}
+
+func (i *installation) CountTopic(_ context.Context, topic string) (hub.TopicCount, error) {
+	return hub.TopicCount{Topic: topic}, nil
+}
+
+func (i *installation) ListMembers(_ context.Context, _, cursor string, _ int) ([]string, string, error) {
+	if cursor == "bad" {
+		return nil, "", hub.ErrCursor
+	}
+	return nil, "", nil
+}
+
+func (i *installation) ListPresence(context.Context, string, string, int) ([]hub.Shown, string, error) {
+	return []hub.Shown{{Connection: "a.1", Presence: hub.Presence{Key: "u", Ref: "r", Meta: []byte(`{"n":1}`)}}}, "", nil
+}
+
+func (i *installation) FindConnection(_ context.Context, connection string) (hub.ConnectionState, error) {
+	if connection == "a.1" {
+		return hub.ConnectionState{Connection: "a.1", Pod: "a", Transport: "websocket"}, nil
+	}
+	return hub.ConnectionState{}, hub.ErrUnknown
+}
+
+func (i *installation) ListPods(context.Context) ([]hub.PodState, error) {
+	return []hub.PodState{{ID: "a", Left: time.Second, Said: time.Now(), Reports: hub.PodReport{Connections: 10}}, {ID: "b", Left: time.Second}, {ID: "c", Left: -1}}, nil
+}
+
+func (i *installation) Remember(_ context.Context, key, fingerprint string, _ time.Duration) ([]byte, error) {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	was, found := i.remembered[key]
+	mark, result, _ := strings.Cut(was, " ")
+	switch {
+	case !found:
+		if i.remembered == nil {
+			i.remembered = map[string]string{}
+		}
+		i.remembered[key] = fingerprint + " "
+		return nil, nil
+	case mark != fingerprint:
+		return nil, hub.ErrOther
+	case result == "":
+		return nil, hub.ErrPending
+	}
+	return []byte(result), nil
+}
+
+func (i *installation) Conclude(_ context.Context, key, fingerprint string, result []byte, _ time.Duration) error {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	if i.remembered[key] = fingerprint + " " + string(result); result == nil {
+		delete(i.remembered, key)
+	}
+	return nil
+}
+
+func (i *installation) Tap(ctx context.Context, _ hub.TopicMatch, ready func(), each func(string, []byte)) error {
+	ready()
+	if i.tapped != nil {
+		i.tapped <- each
+	}
+	<-ctx.Done()
+	return ctx.Err()
+}
