@@ -91,6 +91,7 @@ func TestDoctorNamesTheTrouble(t *testing.T) {
 		"backend fails":      {[]string{"ROOST_WEBHOOK_URL=" + answer(502)}, nil, exitError, []string{"FAIL  webhook", "answers 502"}},
 		"backend redirects":  {[]string{"ROOST_WEBHOOK_URL=" + answer(301)}, nil, exitError, []string{"FAIL  webhook", "redirects are not followed"}},
 		"page of a stranger": {[]string{"ROOST_CHECK_ORIGIN=//example.com"}, []string{"https://app.other.com"}, exitError, []string{"FAIL  origins", "add //app.other.com"}},
+		"too few files":      {[]string{"ROOST_MAX_CONNECTIONS=2000000000"}, nil, exitError, []string{"FAIL  files", "ROOST_MAX_CONNECTIONS is 2000000000", "lower ROOST_MAX_CONNECTIONS"}},
 		"no page":            {nil, []string{"app"}, exitError, []string{"FAIL  origins", "not the URL of a page"}},
 	} {
 		t.Run(name, func(t *testing.T) {
