@@ -164,3 +164,45 @@ func TestSweepLosesItsClaim(t *testing.T) {
 		}
 	})
 }
+
+// TestSweepOfMany: a topic of 100,000 leaves in commands of a batch each, so that Redis answers others meanwhile. The slowest is
+// logged.
+func TestSweepOfMany(t *testing.T) {
+	const many, most = 100_000, 1100 // of a batch: fields and values, and what a script takes besides
+	s := redistest.Start(t, "--slowlog-log-slower-than 0", "--slowlog-max-len 1000000")
+	dead := make([]hub.Member, many)
+	for i := range dead {
+		dead[i] = hub.Member{Topic: "t0", Connection: fmt.Sprint("pod-x.", i), JoinRef: `"1"`}
+	}
+	for batch := range slices.Chunk(dead, 10_000) {
+		announce(t, s, "pod-x", 1<<50, batch...)
+	}
+	startThree(t, s)
+	if err := s.Client.Do(t.Context(), "SLOWLOG", "RESET").Err(); err != nil {
+		t.Fatal(err)
+	}
+	announce(t, s, "pod-x", 1)
+	awaitSwept(t, s)
+	commands := s.Client.SlowLogGet(t.Context(), -1).Val()
+	batches := 0
+	var slowest time.Duration
+	for _, c := range commands {
+		n := len(c.Args)
+		if _, err := fmt.Sscanf(c.Args[n-1], "... (%d more arguments)", &n); err == nil {
+			n += len(c.Args) - 1
+		}
+		if n > most {
+			t.Errorf("%s had %d arguments, want %d at most", c.Args[0], n, most)
+		}
+		if n > most/3 {
+			batches++
+		}
+		if name := c.Args[0]; name != "smembers" && name != "SLOWLOG" { // those are the test's
+			slowest = max(slowest, c.Duration)
+		}
+	}
+	if batches < many/most {
+		t.Errorf("saw %d batches, want %d at least", batches, many/most)
+	}
+	t.Logf("%d commands, %d batches, the slowest took %v", len(commands), batches, slowest)
+}
