@@ -63,13 +63,13 @@ func TestRedisLoss(t *testing.T) {
 		}
 		return nil
 	})
+	wantMembers(t, server, topic, members...) // they go on joining again until all were told to
+	wantMembers(t, server, idle.topic, idle.connection("1"))
 	for i, s := range faithful {
 		if err := s.stop(); err != nil {
 			t.Errorf("client %d: %v", i, err)
 		}
 	}
-	wantMembers(t, server, topic, members...)
-	wantMembers(t, server, idle.topic, idle.connection("1"))
 	for _, p := range pods {
 		response, err := http.Get("http://" + p.admin + "/readyz")
 		if err != nil || response.StatusCode != http.StatusOK {
