@@ -46,6 +46,7 @@ type part struct{ key, d string }
 
 type randomPod struct {
 	*pod
+	id         string
 	proxy      *redistest.Proxy
 	generation int
 	frozen     bool
@@ -113,8 +114,8 @@ func (c *chaos) startPod(n int) {
 	if p.generation++; p.pod != nil {
 		p.log.Close()
 	}
-	id := fmt.Sprintf("chaos-%d-%d", n, p.generation)
-	p.pod = c.ledger.pod(&redisServer{}, id, settings{"REDIS_URL": p.proxy.URL, "ROOST_PRESENCE_GRACE": "0s", "LOG_LEVEL": "info"})
+	p.id = fmt.Sprintf("chaos-%d-%d", n, p.generation)
+	p.pod = c.ledger.pod(&redisServer{}, p.id, settings{"REDIS_URL": p.proxy.URL, "ROOST_PRESENCE_GRACE": "0s", "LOG_LEVEL": "info"})
 }
 
 // ready sends new clients to the pods that run.
@@ -199,6 +200,7 @@ func (c *chaos) disturb() {
 		if err := c.redis.Client.FlushAll(context.Background()).Err(); err != nil {
 			c.t.Fatal(err)
 		}
+		c.entered()
 	case 5:
 		c.t.Logf("rolling restart of one pod")
 		p.frozen = true
@@ -209,6 +211,20 @@ func (c *chaos) disturb() {
 		p.frozen = false
 		c.ready()
 	}
+}
+
+// entered goes on with clients until the pods have entered all again: what a pod lost that dies before, nobody knows any more.
+func (c *chaos) entered() {
+	for end := time.Now().Add(calmTime); time.Now().Before(end); c.later(200*time.Millisecond, func() {}) {
+		missing := slices.ContainsFunc(c.pods, func(p *randomPod) bool {
+			return c.redis.Client.ZScore(context.Background(), "roost:pods", p.id).Err() != nil
+		})
+		if !missing {
+			c.later(500*time.Millisecond, func() {})
+			return
+		}
+	}
+	c.t.Fatal("a pod has no lease")
 }
 
 // later goes on with clients for a while and then does something.
