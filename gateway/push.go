@@ -18,7 +18,12 @@ func (c *conn) push(ctx context.Context, m *phoenix.Message) {
 		c.mu.Unlock()
 		return
 	}
-	ch := c.accept(m)
+	var ch *channel
+	if c.renews(m) { // it came while the channel was being joined
+		c.beginRenewal(m)
+	} else {
+		ch = c.accept(m)
+	}
 	var assigns []byte
 	if ch != nil {
 		assigns = ch.assigns

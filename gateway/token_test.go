@@ -1,0 +1,64 @@
+package gateway_test
+
+import (
+	"context"
+	"encoding/json"
+	"strings"
+	"testing"
+	"time"
+
+	"roost/auth"
+	"roost/gateway"
+	"roost/phoenix/phoenixtest"
+)
+
+// tokens is a verifier of texts such as "good-1", and says when such a token ends.
+type tokens func(text string) time.Time
+
+func (ends tokens) Verify(_ context.Context, text string) (*auth.Token, error) {
+	if !strings.HasPrefix(text, "good") {
+		return nil, &auth.Refusal{Code: 403}
+	}
+	return &auth.Token{Subject: "42", ID: "user:42", Claims: json.RawMessage(`{"t":"` + text + `"}`), Expires: ends(text)}, nil
+}
+
+func never(string) time.Time { return time.Time{} }
+
+// startTokenPod starts a pod that wants tokens. On topics that begin with all: everybody may do everything.
+func startTokenPod(t *testing.T, b *backend, ends tokens) *pod {
+	t.Helper()
+	return startPod(t, b, func(c *gateway.Config) {
+		c.Tokens = ends
+		c.Rules = auth.Rules{
+			{Pattern: "all:*", Join: auth.JoinAllow, Push: auth.PushBroadcast, Members: true},
+			{Pattern: "deny:*", Join: auth.JoinAllow, Push: auth.PushDeny},
+			{Pattern: "asks:*", Join: auth.JoinAllow, Push: auth.PushWebhook},
+			{Pattern: "*", Join: auth.JoinWebhook, Push: auth.PushWebhook, Members: true},
+		}
+	})
+}
+
+// with connects a client with a token as a param.
+func (p *pod) with(token string) *phoenixtest.Client {
+	p.tb.Helper()
+	return phoenixtest.Dial(p.tb, p.url("?vsn=2.0.0&token="+token), nil)
+}
+
+// accessToken is how a client renews its token on a topic.
+func accessToken(joinRef, ref, topic, token string) string {
+	return frame(joinRef, ref, topic, "access_token", `{"token":"`+token+`"}`)
+}
+
+// A token that is sent right behind a join is a renewal, whoever may push to the topic, and no member sees it.
+func TestRenewalBehindAJoin(t *testing.T) {
+	p := startTokenPod(t, &backend{}, never)
+	for _, topic := range []string{"all:1", "deny:1", "asks:1"} {
+		other, c := p.with("good-1"), p.with("good-2")
+		joins(other, topic)
+		c.Send(join("1", topic), accessToken("1", "2", topic, "good-3"))
+		c.Want(joined("1", topic), okay("1", "2", topic, "{}"))
+		other.Heartbeat()
+		other.Quiet()
+	}
+	p.wantCounter(3, "roost_token_renewals_total", "result=ok")
+}
