@@ -18,8 +18,12 @@ const (
 	expiryJitter = 10 * time.Second
 	expiryRetry  = 5 * time.Second
 
-	leastLifetime = time.Second // an expires_at that is over, or will be in a moment, counts as this
+	leastLifetime = time.Second                // an expires_at that is over, or will be in a moment, counts as this
+	mostLifetime  = 100 * 365 * 24 * time.Hour // and one that is further away than a Duration can say, as this
 )
+
+// now is the time by the wall clock alone: the other one stands still while a machine sleeps.
+func now() time.Time { return time.Now().Round(0) }
 
 // lifetime is how long a connection may be there, and by whose word. It is guarded by conn.mu.
 type lifetime struct {
@@ -61,12 +65,12 @@ func later(t time.Time) time.Time {
 	if t.IsZero() {
 		return t
 	}
-	left := max(time.Until(t), leastLifetime)
-	return time.Now().Add(left + rand.N(min(left/10, expiryJitter)))
+	left := min(max(time.Until(t), leastLifetime), mostLifetime)
+	return now().Add(left + rand.N(min(left/10, expiryJitter)))
 }
 
 // afterwards is when to ask again whom nobody answered.
-func afterwards() time.Time { return time.Now().Add(expiryRetry + rand.N(expiryRetry)) }
+func afterwards() time.Time { return now().Add(expiryRetry + rand.N(expiryRetry)) }
 
 // plan sets when the next thing of c runs out. The caller holds mu.
 func (c *conn) plan() {
@@ -99,13 +103,13 @@ func (c *conn) overdue(now time.Time) bool {
 
 // expire renews what has run out, or ends it. It blocks while the backend is asked.
 func (c *conn) expire(ctx context.Context) {
-	now := time.Now()
+	at := now()
 	c.mu.Lock()
-	whole := c.life != nil && !c.life.expires.IsZero() && !c.life.expires.After(now) && !c.life.renewing
+	whole := c.life != nil && !c.life.expires.IsZero() && !c.life.expires.After(at) && !c.life.renewing
 	byToken := whole && c.life.byToken
 	var channels []*channel
 	for _, ch := range c.channels {
-		if ch.state == joined && ch.again != nil && !ch.again.expires.After(now) {
+		if ch.state == joined && ch.again != nil && !ch.again.expires.After(at) {
 			channels = append(channels, ch)
 		}
 	}

@@ -13,6 +13,9 @@ import (
 // eventAccessToken is what a client pushes to go on with another token: on a topic that it has joined, or on the topic phoenix.
 const eventAccessToken = "access_token"
 
+// lastTime is the last one that RFC 3339 can write.
+var lastTime = time.Date(9999, time.December, 31, 23, 59, 59, 0, time.UTC)
+
 // renews tells whether m renews the connection's token. Where tokens are the backend's business, applications may have an event
 // of that name on their topics. The caller holds mu.
 func (c *conn) renews(m *phoenix.Message) bool {
@@ -81,6 +84,9 @@ func (c *conn) renewed(m *phoenix.Message, reason string, until time.Time) {
 		status, response = phoenix.StatusError, []byte(`{"reason":"`+reason+`"}`)
 		c.gw.metrics.renewals.WithLabelValues("refused").Inc()
 	case !until.IsZero():
+		if until.After(lastTime) {
+			until = lastTime
+		}
 		response = []byte(`{"expires_at":"` + until.UTC().Format(time.RFC3339) + `"}`)
 		fallthrough
 	default:

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -28,7 +29,7 @@ func never(string) time.Time { return time.Time{} }
 func startTokenPod(t *testing.T, b *backend, ends tokens) *pod {
 	t.Helper()
 	return startPod(t, b, func(c *gateway.Config) {
-		c.Tokens = ends
+		c.Tokens, c.IdleTimeout = ends, 10*time.Second
 		c.Rules = auth.Rules{
 			{Pattern: "all:*", Join: auth.JoinAllow, Push: auth.PushBroadcast, Members: true},
 			{Pattern: "deny:*", Join: auth.JoinAllow, Push: auth.PushDeny},
@@ -61,4 +62,29 @@ func TestRenewalBehindAJoin(t *testing.T) {
 		other.Quiet()
 	}
 	p.wantCounter(3, "roost_token_renewals_total", "result=ok")
+}
+
+// An end that is centuries away is no end, and a client is told of it in a form that it can read.
+func TestFarEnds(t *testing.T) {
+	last := time.Date(9999, time.December, 31, 23, 59, 59, 0, time.UTC)
+	var asked atomic.Int64
+	b := &backend{join: func(context.Context, *auth.JoinRequest) (*auth.Answer, error) {
+		asked.Add(1)
+		return &auth.Answer{Status: "ok", Expires: last}, nil
+	}}
+	p := startTokenPod(t, b, func(text string) time.Time {
+		if text == "good-short" {
+			return time.Now().Add(time.Second)
+		}
+		return last.Add(5 * time.Second)
+	})
+	c := p.with("good-1")
+	joins(c, "web:1")
+	c.Send(accessToken("1", "2", "web:1", "good-2"))
+	c.Want(okay("1", "2", "web:1", `{"expires_at":"9999-12-31T23:59:59Z"}`))
+	p.with("good-short").WantClose(1008) // after a look at all connections
+	c.Heartbeat()
+	if got := asked.Load(); got != 1 {
+		t.Errorf("the backend was asked %d times about the channel, want once", got)
+	}
 }
