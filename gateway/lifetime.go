@@ -22,6 +22,9 @@ const (
 	mostLifetime  = 100 * 365 * 24 * time.Hour // and one that is further away than a Duration can say, as this
 )
 
+// renewalPatience is how long a renewal that is under way when the time of a connection is over may take.
+const renewalPatience = 15 * time.Second
+
 // now is the time by the wall clock alone: the other one stands still while a machine sleeps.
 func now() time.Time { return time.Now().Round(0) }
 
@@ -31,7 +34,7 @@ type lifetime struct {
 	assigns  json.RawMessage // the start of every channel's assigns; nil: those of the client
 	expires  time.Time       // when it has to be renewed; zero: never
 	byToken  bool            // expires is the token's
-	renewing bool            // somebody is asked
+	renewing int64           // when the renewal under way began, in Unix ms; 0 if there is none
 }
 
 // rejoin is what Backend.Join is asked again with, and when.
@@ -58,6 +61,16 @@ func (l *lifetime) until(backend time.Time) {
 		l.expires, l.byToken = l.token.Expires, true
 	}
 	l.expires = later(l.expires)
+}
+
+// over tells whether the connection's time is over. A renewal that began before puts that off; one that begins afterwards, as a client
+// could send them for ever, does not.
+func (l *lifetime) over(at time.Time) bool {
+	if l.expires.IsZero() || l.expires.After(at) {
+		return false
+	}
+	inTime := l.renewing > 0 && l.renewing < l.expires.UnixMilli()
+	return !inTime || at.Sub(l.expires) > renewalPatience
 }
 
 // later adds to t what spreads those who have the same, and what keeps a backend from being asked all the time.
@@ -105,7 +118,7 @@ func (c *conn) overdue(now time.Time) bool {
 func (c *conn) expire(ctx context.Context) {
 	at := now()
 	c.mu.Lock()
-	whole := c.life != nil && !c.life.expires.IsZero() && !c.life.expires.After(at) && !c.life.renewing
+	whole := c.life != nil && c.life.over(at)
 	byToken := whole && c.life.byToken
 	var channels []*channel
 	for _, ch := range c.channels {

@@ -35,10 +35,10 @@ func (c *conn) beginRenewal(m *phoenix.Message) {
 	switch {
 	case text == "":
 		c.renewed(m, "token is missing", time.Time{})
-	case c.life == nil || c.life.renewing:
+	case c.life == nil || c.life.renewing > 0:
 		c.renewed(m, "renewal is under way", time.Time{})
 	default:
-		c.life.renewing = true
+		c.life.renewing = now().UnixMilli()
 		topic, ref, joinRef := m.Topic, m.Ref, m.JoinRef
 		c.gw.work.start(func() {
 			m := &phoenix.Message{Topic: topic, Ref: ref, JoinRef: joinRef}
@@ -49,7 +49,7 @@ func (c *conn) beginRenewal(m *phoenix.Message) {
 			}
 			c.mu.Lock()
 			defer c.unlock()
-			c.life.renewing = false
+			c.life.renewing = 0
 			c.plan()
 			c.renewed(m, reason, until)
 		})
