@@ -8,6 +8,8 @@ import (
 	"math/rand/v2"
 	"time"
 
+	"golang.org/x/sync/errgroup"
+
 	"roost/auth"
 	"roost/phoenix"
 )
@@ -22,6 +24,9 @@ const (
 	mostLifetime  = 100 * 365 * 24 * time.Hour // and one that is further away than a Duration can say, as this
 )
 
+// expirySide is how many channels of a connection are asked about side by side.
+const expirySide = 8
+
 // renewalPatience is how long a renewal that is under way when the time of a connection is over may take.
 const renewalPatience = 15 * time.Second
 
@@ -34,6 +39,7 @@ type lifetime struct {
 	assigns  json.RawMessage // the start of every channel's assigns; nil: those of the client
 	expires  time.Time       // when it has to be renewed; zero: never
 	byToken  bool            // expires is the token's
+	asking   bool            // it is over, and the backend is asked
 	renewing int64           // when the renewal under way began, in Unix ms; 0 if there is none
 }
 
@@ -42,6 +48,7 @@ type rejoin struct {
 	expires time.Time
 	payload []byte
 	binary  bool
+	asking  bool // it is over, and the backend is asked
 }
 
 // lifetime returns that of the connection that an offer becomes, or nil if nothing limits it and no token is kept.
@@ -56,17 +63,17 @@ func (o *offer) lifetime() *lifetime {
 
 // until sets when the connection has to be renewed: when the backend says, or else when the token ends.
 func (l *lifetime) until(backend time.Time) {
-	l.expires, l.byToken = backend, false
+	l.expires, l.byToken, l.asking = backend, false, false
 	if backend.IsZero() && l.token != nil {
 		l.expires, l.byToken = l.token.Expires, true
 	}
 	l.expires = later(l.expires)
 }
 
-// over tells whether the connection's time is over. A renewal that began before puts that off; one that begins afterwards, as a client
+// over tells whether the connection's time is over, and nobody looks at that. A renewal that began before puts that off; one that begins afterwards, as a client
 // could send them for ever, does not.
 func (l *lifetime) over(at time.Time) bool {
-	if l.expires.IsZero() || l.expires.After(at) {
+	if l.asking || l.expires.IsZero() || l.expires.After(at) {
 		return false
 	}
 	inTime := l.renewing > 0 && l.renewing < l.expires.UnixMilli()
@@ -85,7 +92,7 @@ func later(t time.Time) time.Time {
 // afterwards is when to ask again whom nobody answered.
 func afterwards() time.Time { return now().Add(expiryRetry + rand.N(expiryRetry)) }
 
-// plan sets when the next thing of c runs out. The caller holds mu.
+// plan sets when the next thing of c runs out, but for what is being asked about. The caller holds mu.
 func (c *conn) plan() {
 	var next time.Time
 	soonest := func(t time.Time) {
@@ -93,11 +100,11 @@ func (c *conn) plan() {
 			next = t
 		}
 	}
-	if c.life != nil {
+	if c.life != nil && !c.life.asking {
 		soonest(c.life.expires)
 	}
 	for _, ch := range c.channels {
-		if ch.again != nil {
+		if ch.again != nil && !ch.again.asking {
 			soonest(ch.again.expires)
 		}
 	}
@@ -114,18 +121,23 @@ func (c *conn) overdue(now time.Time) bool {
 	return due > 0 && due <= now.UnixMilli() && c.due.CompareAndSwap(due, 0)
 }
 
-// expire renews what has run out, or ends it. It blocks while the backend is asked.
+// expire renews what has run out, or ends it. It blocks while the backend is asked; what runs out meanwhile is looked at meanwhile.
 func (c *conn) expire(ctx context.Context) {
 	at := now()
 	c.mu.Lock()
 	whole := c.life != nil && c.life.over(at)
+	if whole {
+		c.life.asking = true
+	}
 	byToken := whole && c.life.byToken
 	var channels []*channel
 	for _, ch := range c.channels {
-		if ch.state == joined && ch.again != nil && !ch.again.expires.After(at) {
+		if ch.state == joined && ch.again != nil && !ch.again.asking && !ch.again.expires.After(at) {
+			ch.again.asking = true
 			channels = append(channels, ch)
 		}
 	}
+	c.plan()
 	c.mu.Unlock()
 	switch {
 	case byToken:
@@ -134,12 +146,15 @@ func (c *conn) expire(ctx context.Context) {
 	case whole && !c.askAgain(ctx):
 		return
 	}
+	var asked errgroup.Group
+	asked.SetLimit(expirySide)
 	for _, ch := range channels {
-		c.joinAgain(ctx, ch)
+		asked.Go(func() error {
+			c.joinAgain(ctx, ch)
+			return nil
+		})
 	}
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.plan()
+	_ = asked.Wait()
 }
 
 // expired closes the connection.
@@ -170,11 +185,12 @@ func (c *conn) askAgain(ctx context.Context) bool {
 		return false
 	case err != nil:
 		c.gw.metrics.expiries.WithLabelValues("connection", "unknown").Inc()
-		c.life.expires = afterwards()
+		c.life.expires, c.life.asking = afterwards(), false
 	default:
 		c.gw.metrics.expiries.WithLabelValues("connection", "renewed").Inc()
 		c.accepted(answer)
 	}
+	c.plan()
 	return true
 }
 
@@ -221,14 +237,15 @@ func (c *conn) joinAgain(ctx context.Context, ch *channel) {
 		c.kick(ch, true, auth.ReasonExpired)
 	case err != nil || answer == nil:
 		c.gw.metrics.expiries.WithLabelValues("channel", "unknown").Inc()
-		again.expires = afterwards()
+		again.expires, again.asking = afterwards(), false
 	default:
 		c.gw.metrics.expiries.WithLabelValues("channel", "renewed").Inc()
 		c.remember(ch, answer.Assigns)
-		if again.expires = later(answer.Expires); answer.Expires.IsZero() {
+		if again.expires, again.asking = later(answer.Expires), false; answer.Expires.IsZero() {
 			ch.again = nil
 		}
 	}
+	c.plan()
 }
 
 // limit notes when the backend is asked about ch again, if an answer says so. The payload of its join is kept if that is the

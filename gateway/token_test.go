@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -87,4 +88,58 @@ func TestFarEnds(t *testing.T) {
 	if got := asked.Load(); got != 1 {
 		t.Errorf("the backend was asked %d times about the channel, want once", got)
 	}
+}
+
+// rejoining is a backend that lets members in for a second, and says when it is asked again, which it does not answer.
+func rejoining() (b *backend, again chan string) {
+	var mu sync.Mutex
+	known := map[string]bool{}
+	again = make(chan string, 100)
+	return &backend{join: func(ctx context.Context, r *auth.JoinRequest) (*auth.Answer, error) {
+		mu.Lock()
+		first := !known[r.Topic]
+		known[r.Topic] = true
+		mu.Unlock()
+		if !first {
+			again <- r.Topic
+			<-ctx.Done()
+			return nil, ctx.Err()
+		}
+		return &auth.Answer{Status: "ok", Expires: time.Now().Add(time.Second)}, nil
+	}}, again
+}
+
+// While the backend is asked about one channel, others are looked at, and none is asked about twice.
+func TestChannelsExpireSideBySide(t *testing.T) {
+	b, again := rejoining()
+	p := startTokenPod(t, b, never)
+	c := p.with("good-1")
+	asked := map[string]int{}
+	var want []string
+	for _, topic := range []string{"web:1", "web:2", "web:3"} {
+		c.Send(join("1", topic))
+		c.Want(joined("1", topic))
+		if want = append(want, topic); topic != "web:2" { // the second and the third together
+			for range want[len(asked):] {
+				asked[await(t, "question about "+topic, again)]++
+			}
+		}
+	}
+	for _, topic := range want {
+		if asked[topic] != 1 {
+			t.Errorf("%s was asked about %d times, want once", topic, asked[topic])
+		}
+	}
+}
+
+// A token's end is not put off by questions about channels.
+func TestTokenEndsWhileTheBackendIsAsked(t *testing.T) {
+	b, again := rejoining()
+	end := time.Now().Add(3 * time.Second)
+	p := startTokenPod(t, b, func(string) time.Time { return end })
+	c := p.with("good-1")
+	joins(c, "web:1")
+	await(t, "question about web:1", again)
+	c.WantClose(1008)
+	p.wantCounter(1, "roost_expiries_total", "of=connection", "result=ended")
 }
