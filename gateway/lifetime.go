@@ -3,7 +3,6 @@ package gateway
 import (
 	"bytes"
 	"context"
-	"encoding/json"
 	"errors"
 	"math/rand/v2"
 	"time"
@@ -35,12 +34,11 @@ func now() time.Time { return time.Now().Round(0) }
 
 // lifetime is how long a connection may be there, and by whose word. It is guarded by conn.mu.
 type lifetime struct {
-	token    *auth.Token     // nil if tokens are not wanted
-	assigns  json.RawMessage // the start of every channel's assigns; nil: those of the client
-	expires  time.Time       // when it has to be renewed; zero: never
-	byToken  bool            // expires is the token's
-	asking   bool            // it is over, and the backend is asked
-	renewing int64           // when the renewal under way began, in Unix ms; 0 if there is none
+	token    *auth.Token // nil if tokens are not wanted
+	expires  time.Time   // when it has to be renewed; zero: never
+	byToken  bool        // expires is the token's
+	asking   bool        // it is over, and the backend is asked
+	renewing int64       // when the renewal under way began, in Unix ms; 0 if there is none
 }
 
 // rejoin is what Backend.Join is asked again with, and when.
@@ -166,9 +164,9 @@ func (c *conn) expired() {
 // askAgain asks the backend whether the connection may stay, and returns false if it has been closed.
 func (c *conn) askAgain(ctx context.Context) bool {
 	c.mu.Lock()
-	asked := c.life.expires
+	who := c.client()
 	c.mu.Unlock()
-	answer, err := c.gw.cfg.Backend.Connect(ctx, c.client)
+	answer, err := c.gw.cfg.Backend.Connect(ctx, who)
 	banned := false
 	if err == nil {
 		banned = c.isBanned(ctx)
@@ -177,7 +175,7 @@ func (c *conn) askAgain(ctx context.Context) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	switch {
-	case !c.life.expires.Equal(asked) && !banned: // the client has renewed it meanwhile
+	case c.client() != who && !banned: // the client has renewed it meanwhile
 	case errors.As(err, &refusal), err == nil && (banned || !c.same(answer)):
 		c.mu.Unlock()
 		c.expired()
@@ -196,36 +194,38 @@ func (c *conn) askAgain(ctx context.Context) bool {
 
 // same tells whether an answer to a connect is about the socket id that c has.
 func (c *conn) same(answer *auth.ConnectAnswer) bool {
-	return answer != nil && (answer.ID == c.client.ID || answer.ID == "" && c.gw.cfg.Tokens != nil)
+	return answer != nil && (answer.ID == c.client().ID || answer.ID == "" && c.gw.cfg.Tokens != nil)
 }
 
 // accepted takes an answer to a connect that says that c may stay. The caller holds mu.
 func (c *conn) accepted(answer *auth.ConnectAnswer) {
 	if answer.Assigns != nil {
-		c.life.assigns = answer.Assigns
+		client := *c.client()
+		client.Assigns = answer.Assigns
+		c.become(&client)
 	}
 	c.life.until(answer.Expires)
 }
 
 // isBanned tells whether c's socket id has been banned meanwhile.
 func (c *conn) isBanned(ctx context.Context) bool {
-	if c.gw.cfg.Bans == nil || c.client.ID == "" {
+	if c.gw.cfg.Bans == nil || c.client().ID == "" {
 		return false
 	}
-	banned, _ := c.gw.lookUpBan(ctx, c.client)
+	banned, _ := c.gw.lookUpBan(ctx, c.client())
 	return banned
 }
 
 // joinAgain asks the backend whether the member may stay.
 func (c *conn) joinAgain(ctx context.Context, ch *channel) {
 	c.mu.Lock()
-	again, assigns, ended := ch.again, ch.assigns, ch.state != joined
+	again, q, ended := ch.again, c.question(ch), ch.state != joined
 	c.mu.Unlock()
 	if ended || again == nil {
 		return
 	}
 	answer, err := c.gw.cfg.Backend.Join(ctx, &auth.JoinRequest{
-		Client: c.client, Topic: ch.topic, JoinRef: ch.joinRef, Ref: ch.ref, Payload: again.payload, Binary: again.binary, Assigns: assigns,
+		Client: q.client, Topic: ch.topic, JoinRef: ch.joinRef, Ref: ch.ref, Payload: again.payload, Binary: again.binary, Assigns: q.assigns,
 	})
 	var refusal *auth.Refusal
 	c.mu.Lock()
@@ -240,7 +240,7 @@ func (c *conn) joinAgain(ctx context.Context, ch *channel) {
 		again.expires, again.asking = afterwards(), false
 	default:
 		c.gw.metrics.expiries.WithLabelValues("channel", "renewed").Inc()
-		c.remember(ch, answer.Assigns)
+		c.learn(ch, q, answer.Assigns)
 		if again.expires, again.asking = later(answer.Expires), false; answer.Expires.IsZero() {
 			ch.again = nil
 		}
