@@ -60,6 +60,7 @@ type JoinRequest struct {
 	Payload []byte          // JSON, or data if Binary
 	Binary  bool            // Payload is data
 	Assigns json.RawMessage // object
+	Fresh   bool            // what was answered before has run out, and does not count
 }
 
 // PushRequest hands over an event that Client sent to a topic it has joined.

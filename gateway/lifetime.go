@@ -226,6 +226,7 @@ func (c *conn) joinAgain(ctx context.Context, ch *channel) {
 	}
 	answer, err := c.gw.cfg.Backend.Join(ctx, &auth.JoinRequest{
 		Client: q.client, Topic: ch.topic, JoinRef: ch.joinRef, Ref: ch.ref, Payload: again.payload, Binary: again.binary, Assigns: q.assigns,
+		Fresh: true,
 	})
 	var refusal *auth.Refusal
 	c.mu.Lock()
@@ -251,7 +252,12 @@ func (c *conn) joinAgain(ctx context.Context, ch *channel) {
 // limit notes when the backend is asked about ch again, if an answer says so. The payload of its join is kept if that is the
 // join's answer. The caller holds mu.
 func (c *conn) limit(ch *channel, join *phoenix.Message, answer *auth.Answer) {
-	if answer.Expires.IsZero() {
+	switch {
+	case answer.Expires.IsZero():
+		return
+	case ch.rule.Join != auth.JoinWebhook: // nobody could be asked
+		c.gw.metrics.undeliverable.WithLabelValues("no_join").Inc()
+		c.gw.cfg.Logger.Warn("expires_at without a join", "connection", c.client().Connection, "topic", ch.topic, "rule", ch.rule.Pattern)
 		return
 	}
 	if ch.again == nil {

@@ -143,3 +143,34 @@ func TestTokenEndsWhileTheBackendIsAsked(t *testing.T) {
 	c.WantClose(1008)
 	p.wantCounter(1, "roost_expiries_total", "of=connection", "result=ended")
 }
+
+// Where the rule does not ask the backend about joins, a push's answer cannot make it ask.
+func TestExpiresWithoutAJoin(t *testing.T) {
+	var asked atomic.Bool
+	soon := func() *auth.Answer { return &auth.Answer{Status: "ok", Expires: time.Now().Add(time.Second)} }
+	again := make(chan struct{})
+	b := &backend{
+		push: func(context.Context, *auth.PushRequest) (*auth.Answer, error) { return soon(), nil },
+		join: func(_ context.Context, r *auth.JoinRequest) (*auth.Answer, error) {
+			if r.Topic == "asks:1" {
+				asked.Store(true)
+			} else if r.Fresh {
+				close(again)
+				return &auth.Answer{Status: "ok"}, nil
+			}
+			return soon(), nil
+		},
+	}
+	p := startTokenPod(t, b, never)
+	c := p.with("good-1")
+	joins(c, "asks:1")
+	c.Send(frame("1", "2", "asks:1", "hi", "{}"))
+	c.Want(okay("1", "2", "asks:1", "{}"))
+	c.Send(join("3", "web:1"))
+	c.Want(joined("3", "web:1"))
+	await(t, "question about a channel that may be asked about, and that ends later", again)
+	if asked.Load() {
+		t.Error("the backend was asked about a topic that is not its business")
+	}
+	p.wantCounter(1, "roost_undeliverable_total", "reason=no_join")
+}
