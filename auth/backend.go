@@ -19,7 +19,7 @@ import (
 // An error that is a [*Refusal] is a "no" that the client is told. Any other error means that the backend could not be
 // asked: a connect is answered with 503, a join with "join crashed", a push with "backend unavailable".
 type Backend interface {
-	// Connect is asked before a connection is accepted.
+	// Connect is asked before a connection is accepted, when its answer runs out, and when the client renews its token.
 	Connect(ctx context.Context, c *Client) (*ConnectAnswer, error)
 	// Join is asked for topics whose rule says join: webhook.
 	Join(ctx context.Context, r *JoinRequest) (*Answer, error)
@@ -38,7 +38,8 @@ type Forgetter interface {
 	Forget(id string)
 }
 
-// Client is one connection, as a backend sees it. It is shared by all calls of that connection: do not change it.
+// Client is one connection, as a backend sees it. It is shared by all calls of that connection until its token is renewed: do not
+// change it.
 type Client struct {
 	Connection string          // connection id, unique in the cluster: "<pod id>.<something>"
 	ID         string          // socket id the backend gave when it accepted the connection, or ""
@@ -47,8 +48,8 @@ type Client struct {
 	RemoteIP   string          // of the peer
 	Params     json.RawMessage // object: the query, decoded as Plug does
 	Headers    json.RawMessage // object: the request headers that the gateway is set to pass on, names in lower case
-	AuthToken  *string         // phoenix.js's authToken, or nil
-	Assigns    json.RawMessage // object: what Connect answered, the start of every channel's assigns
+	AuthToken  *string         // phoenix.js's authToken, or the token that came over the connection last, or nil
+	Assigns    json.RawMessage // object: what Connect answered last, the start of every channel's assigns
 }
 
 // JoinRequest asks whether Client may join Topic.
@@ -60,6 +61,7 @@ type JoinRequest struct {
 	Payload []byte          // JSON, or data if Binary
 	Binary  bool            // Payload is data
 	Assigns json.RawMessage // object
+	Fresh   bool            // what was answered before has run out, and does not count
 }
 
 // PushRequest hands over an event that Client sent to a topic it has joined.

@@ -26,14 +26,14 @@ type unproven struct {
 // it first and disconnects it then meets every connection, here or there. While the list cannot be read c is let in, and
 // looked up later.
 func (g *Gateway) banned(ctx context.Context, c *conn) bool {
-	if g.cfg.Bans == nil || c.client.ID == "" {
+	if g.cfg.Bans == nil || c.client().ID == "" {
 		return false
 	}
 	if !g.cfg.Hub.Ready() {
 		g.doubt(c)
 		return false
 	}
-	banned, err := g.lookUpBan(ctx, c.client)
+	banned, err := g.lookUpBan(ctx, c.client())
 	if err != nil {
 		g.doubt(c)
 		return false
@@ -77,7 +77,7 @@ func (g *Gateway) prove() {
 			if c.hasEnded() {
 				continue
 			}
-			if banned, err := g.lookUpBan(g.leaving, c.client); err != nil {
+			if banned, err := g.lookUpBan(g.leaving, c.client()); err != nil {
 				g.doubt(c)
 			} else if banned {
 				c.Disconnect()

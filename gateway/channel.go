@@ -39,7 +39,7 @@ const (
 var _ hub.Listener = (*channel)(nil)
 
 // Connection implements [hub.Listener].
-func (ch *channel) Connection() string { return ch.conn.client.Connection }
+func (ch *channel) Connection() string { return ch.conn.client().Connection }
 
 // Deliver implements [hub.Listener]. Until the join reply is sent the gate is closed.
 func (ch *channel) Deliver(b *hub.Batch) {
@@ -138,7 +138,7 @@ func (c *conn) accept(m *phoenix.Message) *channel {
 	case m.NoEvent:
 		c.refuse(ch.joinRef.Or(ch.ref), m, "event is not a string")
 	case len(m.Event) > c.gw.cfg.Limits.MaxEvent:
-		c.gw.limited(limitEvent, "connection", c.client.Connection)
+		c.gw.limited(limitEvent, "connection", c.client().Connection)
 		c.refuse(ch.joinRef.Or(ch.ref), m, "event too long")
 	case ch.rule.Push == auth.PushDeny:
 		c.refuse(ch.joinRef.Or(ch.ref), m, "forbidden")

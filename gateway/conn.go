@@ -15,11 +15,11 @@ import (
 // conn is one connection: its channels, the work waiting for them, and the order of what is sent. A transport embeds it
 // and gives it an outbox.
 type conn struct {
-	gw     *Gateway
-	client *auth.Client
-	enc    *encoding
-	out    outbox
-	trace  *trace.SpanContext // that the client's handshake named, or nil
+	gw    *Gateway
+	who   atomic.Pointer[auth.Client] // see client; it is changed by become
+	enc   *encoding
+	out   outbox
+	trace *trace.SpanContext // that the client's handshake named, or nil
 
 	index    int           // in Gateway.conns; guarded by Gateway.mu
 	heard    atomic.Int64  // when the client was last heard, by Gateway.clock
@@ -57,6 +57,9 @@ type outbox interface {
 }
 
 var _ hub.Peer = (*conn)(nil)
+
+// client is who the client is by its newest token and the newest answer about it. Its connection and socket id are always the same.
+func (c *conn) client() *auth.Client { return c.who.Load() }
 
 // put queues frames of this connection. The caller holds mu and releases it by unlock.
 func (c *conn) put(frames []byte) {
@@ -178,13 +181,13 @@ func (c *conn) close(code uint16, reason auth.Reason) {
 	c.unlock()
 	c.gw.forget(c, code, reason)
 	if last { // else the last line does it, so that the notices of its channels come before
-		c.gw.disconnected(c.client, reason)
+		c.gw.disconnected(c.client(), reason)
 	}
 	c.out.ended()
 }
 
 // Connection implements [hub.Peer].
-func (c *conn) Connection() string { return c.client.Connection }
+func (c *conn) Connection() string { return c.client().Connection }
 
 // Disconnect implements [hub.Peer].
 func (c *conn) Disconnect() {
@@ -194,8 +197,8 @@ func (c *conn) Disconnect() {
 
 // revoked says that the backend ended the connection or a channel: what it said before does not hold any more.
 func (c *conn) revoked() {
-	if c.gw.forgetter != nil && c.client.ID != "" {
-		c.gw.forgetter.Forget(c.client.ID)
+	if c.gw.forgetter != nil && c.client().ID != "" {
+		c.gw.forgetter.Forget(c.client().ID)
 	}
 }
 
@@ -222,7 +225,7 @@ func (c *conn) EndChannel(topic string, crash bool) {
 func (c *conn) Members(yield func(hub.Member) bool) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if m := c.gw.entry(c.client); !c.closed && m.Notice.Record != "" && !yield(m) {
+	if m := c.gw.entry(c.client()); !c.closed && m.Notice.Record != "" && !yield(m) {
 		return false
 	}
 	for _, ch := range c.channels {

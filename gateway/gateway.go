@@ -194,7 +194,7 @@ func (g *Gateway) enter(c *conn) bool {
 	g.work.add()
 	c.index = len(g.conns)
 	g.conns = append(g.conns, c)
-	g.metrics.connections.WithLabelValues(c.client.Transport, c.client.VSN[:1]).Inc()
+	g.metrics.connections.WithLabelValues(c.client().Transport, c.client().VSN[:1]).Inc()
 	return true
 }
 
@@ -207,8 +207,8 @@ func (g *Gateway) forget(c *conn, code uint16, reason auth.Reason) {
 	g.conns[last] = nil
 	g.conns = g.conns[:last]
 	g.mu.Unlock()
-	g.metrics.connections.WithLabelValues(c.client.Transport, c.client.VSN[:1]).Dec()
+	g.metrics.connections.WithLabelValues(c.client().Transport, c.client().VSN[:1]).Dec()
 	g.metrics.closed.WithLabelValues(closeLabel(code), string(reason)).Inc()
-	g.door.depart(c.client)
-	g.cfg.Hub.Detach(c, c.client.ID)
+	g.door.depart(c.client())
+	g.cfg.Hub.Detach(c, c.client().ID)
 }

@@ -23,7 +23,10 @@ func (c *conn) join(ctx context.Context, m *phoenix.Message) {
 		span.End()
 		c.gw.metrics.joinSeconds.Observe(time.Since(began).Seconds())
 	}()
-	answer, err := c.authorise(ctx, ch, m)
+	c.mu.Lock()
+	q := c.question(ch)
+	c.mu.Unlock()
+	answer, err := c.authorise(ctx, ch, m, q)
 	if errors.Is(err, auth.ErrLate) {
 		c.mu.Lock()
 		c.setReason(ctx, ch)
@@ -42,9 +45,9 @@ func (c *conn) join(ctx context.Context, m *phoenix.Message) {
 		c.joinFailed(ctx, ch, m, farewell, &auth.Refusal{Response: answer.Response, Binary: answer.Binary})
 		return
 	}
-	if answer.Assigns != nil {
-		ch.assigns = answer.Assigns
-	}
+	c.mu.Lock()
+	c.learn(ch, q, answer.Assigns)
+	c.mu.Unlock()
 	if err = c.enter(ctx, ch); err != nil {
 		c.undo(ctx, ch)
 		c.joinFailed(ctx, ch, m, farewell, err)
@@ -78,21 +81,18 @@ func (c *conn) reserve(m *phoenix.Message) (ch *channel, farewell []byte) {
 		c.unmatched(m)
 	case len(m.Topic) > c.gw.cfg.Limits.MaxTopic:
 		result = "refused"
-		c.gw.limited(limitTopic, "connection", c.client.Connection)
+		c.gw.limited(limitTopic, "connection", c.client().Connection)
 		c.refuse(m.JoinRef, m, "topic too long")
 	case len(c.channels) >= c.gw.cfg.MaxChannels:
 		result = "too_many"
-		c.gw.limited(limitChannels, "connection", c.client.Connection)
+		c.gw.limited(limitChannels, "connection", c.client().Connection)
 		c.refuse(m.JoinRef, m, "too many channels joined")
 	case rule.Join == auth.JoinDeny:
 		result = "refused"
 		c.refuse(m.JoinRef, m, "forbidden")
 	default:
 		c.joins++
-		ch = &channel{conn: c, rule: rule, topic: m.Topic, joinRef: m.JoinRef, ref: m.Ref, number: c.joins, assigns: c.client.Assigns}
-		if c.life != nil && c.life.assigns != nil {
-			ch.assigns = c.life.assigns
-		}
+		ch = &channel{conn: c, rule: rule, topic: m.Topic, joinRef: m.JoinRef, ref: m.Ref, number: c.joins, assigns: c.client().Assigns}
 		c.channels = append(c.channels, ch)
 		return ch, farewell
 	}
@@ -102,7 +102,7 @@ func (c *conn) reserve(m *phoenix.Message) (ch *channel, farewell []byte) {
 }
 
 // authorise asks whoever decides on the join.
-func (c *conn) authorise(ctx context.Context, ch *channel, m *phoenix.Message) (*auth.Answer, error) {
+func (c *conn) authorise(ctx context.Context, ch *channel, m *phoenix.Message, q question) (*auth.Answer, error) {
 	switch ch.rule.Join {
 	case auth.JoinAllow:
 		return &auth.Answer{Status: phoenix.StatusOK}, nil
@@ -110,7 +110,7 @@ func (c *conn) authorise(ctx context.Context, ch *channel, m *phoenix.Message) (
 		return &auth.Answer{Status: phoenix.StatusOK}, c.letIn(m.Topic)
 	}
 	answer, err := c.gw.cfg.Backend.Join(ctx, &auth.JoinRequest{
-		Client: c.client, Topic: m.Topic, JoinRef: m.JoinRef, Ref: m.Ref, Payload: m.Payload, Binary: m.Binary, Assigns: ch.assigns,
+		Client: q.client, Topic: m.Topic, JoinRef: m.JoinRef, Ref: m.Ref, Payload: m.Payload, Binary: m.Binary, Assigns: q.assigns,
 	})
 	if err == nil && answer == nil {
 		err = errNoAnswer
@@ -203,7 +203,7 @@ func (c *conn) joinFailed(ctx context.Context, ch *channel, m *phoenix.Message, 
 		c.reply(m.JoinRef, m, phoenix.StatusError, refusal.Reply(), refusal.Binary)
 	default:
 		c.gw.metrics.joins.WithLabelValues("crashed").Inc()
-		c.gw.cfg.Logger.Warn("join crashed", "connection", c.client.Connection, "topic", m.Topic, "err", err)
+		c.gw.cfg.Logger.Warn("join crashed", "connection", c.client().Connection, "topic", m.Topic, "err", err)
 		c.refuse(m.JoinRef, m, "join crashed")
 	}
 	c.put(farewell)
@@ -243,7 +243,7 @@ func (c *conn) broadcast(ctx context.Context, ch *channel, list []auth.Broadcast
 			out.Topic = ch.topic
 		}
 		if b.From {
-			out.Except = c.client.Connection
+			out.Except = c.client().Connection
 		}
 		var self *hub.Subscription
 		if i == last {
@@ -258,7 +258,7 @@ func (c *conn) broadcast(ctx context.Context, ch *channel, list []auth.Broadcast
 		}
 		if err != nil {
 			c.gw.metrics.undeliverable.WithLabelValues("publish_failed").Inc()
-			c.gw.cfg.Logger.Warn("broadcast failed", "connection", c.client.Connection, "topic", out.Topic, "event", out.Event, "err", err)
+			c.gw.cfg.Logger.Warn("broadcast failed", "connection", c.client().Connection, "topic", out.Topic, "event", out.Event, "err", err)
 		}
 	}
 }

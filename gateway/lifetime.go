@@ -3,10 +3,11 @@ package gateway
 import (
 	"bytes"
 	"context"
-	"encoding/json"
 	"errors"
 	"math/rand/v2"
 	"time"
+
+	"golang.org/x/sync/errgroup"
 
 	"roost/auth"
 	"roost/phoenix"
@@ -18,16 +19,26 @@ const (
 	expiryJitter = 10 * time.Second
 	expiryRetry  = 5 * time.Second
 
-	leastLifetime = time.Second // an expires_at that is over, or will be in a moment, counts as this
+	leastLifetime = time.Second                // an expires_at that is over, or will be in a moment, counts as this
+	mostLifetime  = 100 * 365 * 24 * time.Hour // and one that is further away than a Duration can say, as this
 )
+
+// expirySide is how many channels of a connection are asked about side by side.
+const expirySide = 8
+
+// renewalPatience is how long a renewal that is under way when the time of a connection is over may take.
+const renewalPatience = 15 * time.Second
+
+// now is the time by the wall clock alone: the other one stands still while a machine sleeps.
+func now() time.Time { return time.Now().Round(0) }
 
 // lifetime is how long a connection may be there, and by whose word. It is guarded by conn.mu.
 type lifetime struct {
-	token    *auth.Token     // nil if tokens are not wanted
-	assigns  json.RawMessage // the start of every channel's assigns; nil: those of the client
-	expires  time.Time       // when it has to be renewed; zero: never
-	byToken  bool            // expires is the token's
-	renewing bool            // somebody is asked
+	token    *auth.Token // nil if tokens are not wanted
+	expires  time.Time   // when it has to be renewed; zero: never
+	byToken  bool        // expires is the token's
+	asking   bool        // it is over, and the backend is asked
+	renewing int64       // when the renewal under way began, in Unix ms; 0 if there is none
 }
 
 // rejoin is what Backend.Join is asked again with, and when.
@@ -35,6 +46,7 @@ type rejoin struct {
 	expires time.Time
 	payload []byte
 	binary  bool
+	asking  bool // it is over, and the backend is asked
 }
 
 // lifetime returns that of the connection that an offer becomes, or nil if nothing limits it and no token is kept.
@@ -49,11 +61,21 @@ func (o *offer) lifetime() *lifetime {
 
 // until sets when the connection has to be renewed: when the backend says, or else when the token ends.
 func (l *lifetime) until(backend time.Time) {
-	l.expires, l.byToken = backend, false
+	l.expires, l.byToken, l.asking = backend, false, false
 	if backend.IsZero() && l.token != nil {
 		l.expires, l.byToken = l.token.Expires, true
 	}
 	l.expires = later(l.expires)
+}
+
+// over tells whether the connection's time is over, and nobody looks at that. A renewal that began before puts that off; one that begins afterwards, as a client
+// could send them for ever, does not.
+func (l *lifetime) over(at time.Time) bool {
+	if l.asking || l.expires.IsZero() || l.expires.After(at) {
+		return false
+	}
+	inTime := l.renewing > 0 && l.renewing < l.expires.UnixMilli()
+	return !inTime || at.Sub(l.expires) > renewalPatience
 }
 
 // later adds to t what spreads those who have the same, and what keeps a backend from being asked all the time.
@@ -61,14 +83,14 @@ func later(t time.Time) time.Time {
 	if t.IsZero() {
 		return t
 	}
-	left := max(time.Until(t), leastLifetime)
-	return time.Now().Add(left + rand.N(min(left/10, expiryJitter)))
+	left := min(max(time.Until(t), leastLifetime), mostLifetime)
+	return now().Add(left + rand.N(min(left/10, expiryJitter)))
 }
 
 // afterwards is when to ask again whom nobody answered.
-func afterwards() time.Time { return time.Now().Add(expiryRetry + rand.N(expiryRetry)) }
+func afterwards() time.Time { return now().Add(expiryRetry + rand.N(expiryRetry)) }
 
-// plan sets when the next thing of c runs out. The caller holds mu.
+// plan sets when the next thing of c runs out, but for what is being asked about. The caller holds mu.
 func (c *conn) plan() {
 	var next time.Time
 	soonest := func(t time.Time) {
@@ -76,11 +98,11 @@ func (c *conn) plan() {
 			next = t
 		}
 	}
-	if c.life != nil {
+	if c.life != nil && !c.life.asking {
 		soonest(c.life.expires)
 	}
 	for _, ch := range c.channels {
-		if ch.again != nil {
+		if ch.again != nil && !ch.again.asking {
 			soonest(ch.again.expires)
 		}
 	}
@@ -97,18 +119,23 @@ func (c *conn) overdue(now time.Time) bool {
 	return due > 0 && due <= now.UnixMilli() && c.due.CompareAndSwap(due, 0)
 }
 
-// expire renews what has run out, or ends it. It blocks while the backend is asked.
+// expire renews what has run out, or ends it. It blocks while the backend is asked; what runs out meanwhile is looked at meanwhile.
 func (c *conn) expire(ctx context.Context) {
-	now := time.Now()
+	at := now()
 	c.mu.Lock()
-	whole := c.life != nil && !c.life.expires.IsZero() && !c.life.expires.After(now) && !c.life.renewing
+	whole := c.life != nil && c.life.over(at)
+	if whole {
+		c.life.asking = true
+	}
 	byToken := whole && c.life.byToken
 	var channels []*channel
 	for _, ch := range c.channels {
-		if ch.state == joined && ch.again != nil && !ch.again.expires.After(now) {
+		if ch.state == joined && ch.again != nil && !ch.again.asking && !ch.again.expires.After(at) {
+			ch.again.asking = true
 			channels = append(channels, ch)
 		}
 	}
+	c.plan()
 	c.mu.Unlock()
 	switch {
 	case byToken:
@@ -117,12 +144,15 @@ func (c *conn) expire(ctx context.Context) {
 	case whole && !c.askAgain(ctx):
 		return
 	}
+	var asked errgroup.Group
+	asked.SetLimit(expirySide)
 	for _, ch := range channels {
-		c.joinAgain(ctx, ch)
+		asked.Go(func() error {
+			c.joinAgain(ctx, ch)
+			return nil
+		})
 	}
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.plan()
+	_ = asked.Wait()
 }
 
 // expired closes the connection.
@@ -134,9 +164,9 @@ func (c *conn) expired() {
 // askAgain asks the backend whether the connection may stay, and returns false if it has been closed.
 func (c *conn) askAgain(ctx context.Context) bool {
 	c.mu.Lock()
-	asked := c.life.expires
+	who := c.client()
 	c.mu.Unlock()
-	answer, err := c.gw.cfg.Backend.Connect(ctx, c.client)
+	answer, err := c.gw.cfg.Backend.Connect(ctx, who)
 	banned := false
 	if err == nil {
 		banned = c.isBanned(ctx)
@@ -145,7 +175,7 @@ func (c *conn) askAgain(ctx context.Context) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	switch {
-	case !c.life.expires.Equal(asked) && !banned: // the client has renewed it meanwhile
+	case c.client() != who && !banned: // the client has renewed it meanwhile
 	case errors.As(err, &refusal), err == nil && (banned || !c.same(answer)):
 		c.mu.Unlock()
 		c.expired()
@@ -153,46 +183,50 @@ func (c *conn) askAgain(ctx context.Context) bool {
 		return false
 	case err != nil:
 		c.gw.metrics.expiries.WithLabelValues("connection", "unknown").Inc()
-		c.life.expires = afterwards()
+		c.life.expires, c.life.asking = afterwards(), false
 	default:
 		c.gw.metrics.expiries.WithLabelValues("connection", "renewed").Inc()
 		c.accepted(answer)
 	}
+	c.plan()
 	return true
 }
 
 // same tells whether an answer to a connect is about the socket id that c has.
 func (c *conn) same(answer *auth.ConnectAnswer) bool {
-	return answer != nil && (answer.ID == c.client.ID || answer.ID == "" && c.gw.cfg.Tokens != nil)
+	return answer != nil && (answer.ID == c.client().ID || answer.ID == "" && c.gw.cfg.Tokens != nil)
 }
 
 // accepted takes an answer to a connect that says that c may stay. The caller holds mu.
 func (c *conn) accepted(answer *auth.ConnectAnswer) {
 	if answer.Assigns != nil {
-		c.life.assigns = answer.Assigns
+		client := *c.client()
+		client.Assigns = answer.Assigns
+		c.become(&client)
 	}
 	c.life.until(answer.Expires)
 }
 
 // isBanned tells whether c's socket id has been banned meanwhile.
 func (c *conn) isBanned(ctx context.Context) bool {
-	if c.gw.cfg.Bans == nil || c.client.ID == "" {
+	if c.gw.cfg.Bans == nil || c.client().ID == "" {
 		return false
 	}
-	banned, _ := c.gw.lookUpBan(ctx, c.client)
+	banned, _ := c.gw.lookUpBan(ctx, c.client())
 	return banned
 }
 
 // joinAgain asks the backend whether the member may stay.
 func (c *conn) joinAgain(ctx context.Context, ch *channel) {
 	c.mu.Lock()
-	again, assigns, ended := ch.again, ch.assigns, ch.state != joined
+	again, q, ended := ch.again, c.question(ch), ch.state != joined
 	c.mu.Unlock()
 	if ended || again == nil {
 		return
 	}
 	answer, err := c.gw.cfg.Backend.Join(ctx, &auth.JoinRequest{
-		Client: c.client, Topic: ch.topic, JoinRef: ch.joinRef, Ref: ch.ref, Payload: again.payload, Binary: again.binary, Assigns: assigns,
+		Client: q.client, Topic: ch.topic, JoinRef: ch.joinRef, Ref: ch.ref, Payload: again.payload, Binary: again.binary, Assigns: q.assigns,
+		Fresh: true,
 	})
 	var refusal *auth.Refusal
 	c.mu.Lock()
@@ -204,20 +238,26 @@ func (c *conn) joinAgain(ctx context.Context, ch *channel) {
 		c.kick(ch, true, auth.ReasonExpired)
 	case err != nil || answer == nil:
 		c.gw.metrics.expiries.WithLabelValues("channel", "unknown").Inc()
-		again.expires = afterwards()
+		again.expires, again.asking = afterwards(), false
 	default:
 		c.gw.metrics.expiries.WithLabelValues("channel", "renewed").Inc()
-		c.remember(ch, answer.Assigns)
-		if again.expires = later(answer.Expires); answer.Expires.IsZero() {
+		c.learn(ch, q, answer.Assigns)
+		if again.expires, again.asking = later(answer.Expires), false; answer.Expires.IsZero() {
 			ch.again = nil
 		}
 	}
+	c.plan()
 }
 
 // limit notes when the backend is asked about ch again, if an answer says so. The payload of its join is kept if that is the
 // join's answer. The caller holds mu.
 func (c *conn) limit(ch *channel, join *phoenix.Message, answer *auth.Answer) {
-	if answer.Expires.IsZero() {
+	switch {
+	case answer.Expires.IsZero():
+		return
+	case ch.rule.Join != auth.JoinWebhook: // nobody could be asked
+		c.gw.metrics.undeliverable.WithLabelValues("no_join").Inc()
+		c.gw.cfg.Logger.Warn("expires_at without a join", "connection", c.client().Connection, "topic", ch.topic, "rule", ch.rule.Pattern)
 		return
 	}
 	if ch.again == nil {

@@ -81,7 +81,7 @@ func (c *conn) enqueue(l *line, m *phoenix.Message) {
 		m.Event == phoenix.EventLeave && (l == nil || m.JoinRef == "" || m.JoinRef.Equal(l.joinRef))
 	size := 128 + len(m.Topic) + len(m.Event) + len(m.Payload)
 	if c.inbox > 0 && c.inbox+size > c.gw.cfg.InboxLimit {
-		c.gw.limited(limitInbox, "connection", c.client.Connection)
+		c.gw.limited(limitInbox, "connection", c.client().Connection)
 		if ending && l != nil {
 			c.prune(l, m.Event)
 		}
@@ -190,7 +190,7 @@ func (c *conn) work(l *line) {
 	last := c.closed && len(c.lines) == 0
 	c.unlock()
 	if last {
-		c.gw.disconnected(c.client, c.reason)
+		c.gw.disconnected(c.client(), c.reason)
 	}
 }
 

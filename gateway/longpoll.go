@@ -107,7 +107,7 @@ func (g *Gateway) servePost(w http.ResponseWriter, r *http.Request, s *session) 
 	case errors.Is(err, errGone):
 		g.answerJSON(w, envelope(http.StatusGone, "", nil))
 	case errors.Is(err, errBatchSize), errors.As(err, &tooLarge):
-		g.limited(limitPost, "connection", s.client.Connection)
+		g.limited(limitPost, "connection", s.client().Connection)
 		http.Error(w, "too large", http.StatusRequestEntityTooLarge)
 	default:
 		http.Error(w, "bad request", http.StatusBadRequest)
@@ -137,7 +137,8 @@ func (g *Gateway) open(w http.ResponseWriter, r *http.Request, vars []string, ke
 	}
 	s := &session{}
 	if err == nil {
-		s.conn = conn{gw: g, client: o.client, enc: g.encodings[o.version][quoted], out: s, trace: o.trace, patience: g.cfg.LongPollWindow * 3 / 2, life: o.lifetime()}
+		s.conn = conn{gw: g, enc: g.encodings[o.version][quoted], out: s, trace: o.trace, patience: g.cfg.LongPollWindow * 3 / 2, life: o.lifetime()}
+		s.who.Store(o.client)
 		s.plan()
 		g.sessions.put(s) // before enter, so that a drain that begins now finds it
 		if !g.enter(&s.conn) {

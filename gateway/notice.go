@@ -15,14 +15,14 @@ import (
 // notice is what there is to tell of the channel's end.
 func (ch *channel) notice() *auth.LeaveNotice {
 	return &auth.LeaveNotice{
-		Client: ch.conn.client, Topic: ch.topic, JoinRef: ch.joinRef, Number: ch.number, Assigns: ch.assigns, Reason: ch.reason,
+		Client: ch.conn.client(), Topic: ch.topic, JoinRef: ch.joinRef, Number: ch.number, Assigns: ch.assigns, Reason: ch.reason,
 	}
 }
 
 // member returns the channel's entry in the roster.
 func (ch *channel) member() hub.Member {
 	m := hub.Member{
-		Topic: ch.topic, Connection: ch.conn.client.Connection, JoinRef: ch.joinRef.JSON(), Unlisted: !ch.rule.Members,
+		Topic: ch.topic, Connection: ch.conn.client().Connection, JoinRef: ch.joinRef.JSON(), Unlisted: !ch.rule.Members,
 		Tracked: ch.rule.Presence, Presence: ch.presence,
 	}
 	if r := ch.conn.gw.cfg.Recorder; r != nil {
@@ -51,7 +51,23 @@ func (c *conn) remember(ch *channel, assigns json.RawMessage) {
 		return
 	}
 	ch.assigns = assigns
-	if m := ch.member(); ch.announced && m.Notice.Record != "" {
+	if !ch.announced {
+		return
+	}
+	if m := ch.member(); m.Notice.Record != "" {
+		c.gw.cfg.Hub.Note(m)
+	}
+}
+
+// become replaces what the backend is told of the client. The caller holds mu.
+func (c *conn) become(client *auth.Client) {
+	c.who.Store(client)
+	c.note()
+}
+
+// note enters the connection into the roster, if the backend wants to know of its end. The caller holds mu.
+func (c *conn) note() {
+	if m := c.gw.entry(c.client()); !c.closed && m.Notice.Record != "" {
 		c.gw.cfg.Hub.Note(m)
 	}
 }
@@ -65,13 +81,11 @@ func (g *Gateway) entry(client *auth.Client) hub.Member {
 	return m
 }
 
-// announce enters the connection into the roster, if the backend wants to know of its end.
+// announce notes a connection that begins.
 func (c *conn) announce() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if m := c.gw.entry(c.client); !c.closed && m.Notice.Record != "" {
-		c.gw.cfg.Hub.Note(m)
-	}
+	c.note()
 }
 
 // disconnected tells the backend that a connection it accepted has ended.

@@ -18,7 +18,7 @@ type pace struct {
 func (c *conn) admit(m *phoenix.Message) (ok bool, v violation) {
 	g := c.gw
 	if most := g.cfg.Limits.MaxPayload; most > 0 && len(m.Payload) > most && !unrefusable(m) {
-		g.limited(limitPayload, "connection", c.client.Connection)
+		g.limited(limitPayload, "connection", c.client().Connection)
 		c.refuse(m.JoinRef, m, "payload too large")
 		return false, 0
 	}
@@ -38,7 +38,7 @@ func (c *conn) admit(m *phoenix.Message) (ok bool, v violation) {
 	if within {
 		return true, 0
 	}
-	g.limited(l, "connection", c.client.Connection)
+	g.limited(l, "connection", c.client().Connection)
 	if !c.pace.ignored.take(of.patient(), now) {
 		return false, closePolicy
 	}

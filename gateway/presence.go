@@ -67,7 +67,7 @@ func (c *conn) show(ch *channel, p *auth.Presence) *hub.Tracking {
 		return nil
 	case !ch.rule.Presence:
 		c.gw.metrics.undeliverable.WithLabelValues("no_presence").Inc()
-		c.gw.cfg.Logger.Warn("presence without a rule", "connection", c.client.Connection, "topic", ch.topic, "rule", ch.rule.Pattern)
+		c.gw.cfg.Logger.Warn("presence without a rule", "connection", c.client().Connection, "topic", ch.topic, "rule", ch.rule.Pattern)
 		return nil
 	case p.None && ch.presence == nil:
 		return nil
@@ -94,7 +94,7 @@ func (c *conn) shown(ctx context.Context, ch *channel, t *hub.Tracking, p *hub.P
 	if err != nil {
 		if ctx.Err() == nil || context.Cause(ctx) == context.DeadlineExceeded {
 			c.gw.metrics.undeliverable.WithLabelValues("presence_failed").Inc()
-			c.gw.cfg.Logger.Warn("presence failed", "connection", c.client.Connection, "topic", ch.topic, "err", err)
+			c.gw.cfg.Logger.Warn("presence failed", "connection", c.client().Connection, "topic", ch.topic, "err", err)
 		}
 		return
 	}

@@ -18,10 +18,15 @@ func (c *conn) push(ctx context.Context, m *phoenix.Message) {
 		c.mu.Unlock()
 		return
 	}
-	ch := c.accept(m)
-	var assigns []byte
+	var ch *channel
+	if c.renews(m) { // it came while the channel was being joined
+		c.beginRenewal(m)
+	} else {
+		ch = c.accept(m)
+	}
+	var q question
 	if ch != nil {
-		assigns = ch.assigns
+		q = c.question(ch)
 	}
 	c.unlock()
 	if ch == nil {
@@ -31,7 +36,7 @@ func (c *conn) push(ctx context.Context, m *phoenix.Message) {
 	defer span.End()
 	switch ch.rule.Push {
 	case auth.PushWebhook:
-		c.pushToBackend(ctx, ch, m, assigns)
+		c.pushToBackend(ctx, ch, m, q)
 	case auth.PushBroadcast, auth.PushBroadcastFrom:
 		c.pushToMembers(ctx, ch, m)
 	case auth.PushStream:
@@ -40,9 +45,9 @@ func (c *conn) push(ctx context.Context, m *phoenix.Message) {
 }
 
 // pushToBackend asks the backend and does what it answers: broadcasts, reply, pushes, stop.
-func (c *conn) pushToBackend(ctx context.Context, ch *channel, m *phoenix.Message, assigns []byte) {
+func (c *conn) pushToBackend(ctx context.Context, ch *channel, m *phoenix.Message, q question) {
 	answer, err := c.gw.cfg.Backend.Push(ctx, &auth.PushRequest{
-		Client: c.client, Topic: m.Topic, JoinRef: ch.joinRef, Ref: m.Ref, Event: m.Event, Payload: m.Payload, Binary: m.Binary, Assigns: assigns,
+		Client: q.client, Topic: m.Topic, JoinRef: ch.joinRef, Ref: m.Ref, Event: m.Event, Payload: m.Payload, Binary: m.Binary, Assigns: q.assigns,
 	})
 	if ctx.Err() != nil {
 		return // the client left, joined again or is gone
@@ -54,7 +59,7 @@ func (c *conn) pushToBackend(ctx context.Context, ch *channel, m *phoenix.Messag
 			c.answer(ch, m, phoenix.StatusError, refusal.Reply(), refusal.Binary)
 			return
 		}
-		c.gw.cfg.Logger.Warn("push failed", "connection", c.client.Connection, "topic", m.Topic, "event", m.Event, "err", err)
+		c.gw.cfg.Logger.Warn("push failed", "connection", c.client().Connection, "topic", m.Topic, "event", m.Event, "err", err)
 		c.answer(ch, m, phoenix.StatusError, []byte(`{"reason":"backend unavailable"}`), false)
 		return
 	}
@@ -71,7 +76,7 @@ func (c *conn) pushToBackend(ctx context.Context, ch *channel, m *phoenix.Messag
 	if ch.state != joined {
 		return
 	}
-	c.remember(ch, answer.Assigns)
+	c.learn(ch, q, answer.Assigns)
 	c.limit(ch, nil, answer)
 	if answer.Status != "" {
 		c.reply(ch.joinRef.Or(ch.ref), m, answer.Status, answer.Response, answer.Binary)
@@ -103,7 +108,7 @@ func (c *conn) pushToMembers(ctx context.Context, ch *channel, m *phoenix.Messag
 	b := hub.Broadcast{Topic: ch.topic, Event: m.Event, Payload: m.Payload, Binary: m.Binary}
 	self := &ch.sub
 	if ch.rule.Push == auth.PushBroadcastFrom {
-		b.Except, self = c.client.Connection, nil
+		b.Except, self = c.client().Connection, nil
 	}
 	ctx, cancel := context.WithTimeout(ctx, c.gw.cfg.CallTimeout)
 	defer cancel()
@@ -132,7 +137,7 @@ func (c *conn) pushToStream(ctx context.Context, ch *channel, m *phoenix.Message
 	ctx, cancel := context.WithTimeout(ctx, c.gw.cfg.CallTimeout)
 	defer cancel()
 	c.stored(ch, m, c.gw.cfg.Hub.Append(ctx, hub.StreamEntry{
-		Connection: c.client.Connection, ID: c.client.ID, Topic: ch.topic, JoinRef: ch.joinRef.JSON(), Ref: m.Ref.JSON(),
+		Connection: c.client().Connection, ID: c.client().ID, Topic: ch.topic, JoinRef: ch.joinRef.JSON(), Ref: m.Ref.JSON(),
 		Event: m.Event, Payload: m.Payload, Binary: m.Binary,
 	}))
 }
@@ -147,7 +152,7 @@ func (c *conn) stored(ch *channel, m *phoenix.Message, err error) {
 	case errors.Is(err, hub.ErrTooLarge):
 		c.answer(ch, m, phoenix.StatusError, []byte(`{"reason":"message too large"}`), false)
 	default:
-		c.gw.cfg.Logger.Warn("push failed", "connection", c.client.Connection, "topic", m.Topic, "event", m.Event, "err", err)
+		c.gw.cfg.Logger.Warn("push failed", "connection", c.client().Connection, "topic", m.Topic, "event", m.Event, "err", err)
 		c.answer(ch, m, phoenix.StatusError, []byte(`{"reason":"unavailable"}`), false)
 	}
 }

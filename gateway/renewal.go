@@ -2,6 +2,7 @@ package gateway
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"time"
 
@@ -12,6 +13,9 @@ import (
 
 // eventAccessToken is what a client pushes to go on with another token: on a topic that it has joined, or on the topic phoenix.
 const eventAccessToken = "access_token"
+
+// lastTime is the last one that RFC 3339 can write.
+var lastTime = time.Date(9999, time.December, 31, 23, 59, 59, 0, time.UTC)
 
 // renews tells whether m renews the connection's token. Where tokens are the backend's business, applications may have an event
 // of that name on their topics. The caller holds mu.
@@ -32,10 +36,10 @@ func (c *conn) beginRenewal(m *phoenix.Message) {
 	switch {
 	case text == "":
 		c.renewed(m, "token is missing", time.Time{})
-	case c.life == nil || c.life.renewing:
+	case c.life == nil || c.life.renewing > 0:
 		c.renewed(m, "renewal is under way", time.Time{})
 	default:
-		c.life.renewing = true
+		c.life.renewing = now().UnixMilli()
 		topic, ref, joinRef := m.Topic, m.Ref, m.JoinRef
 		c.gw.work.start(func() {
 			m := &phoenix.Message{Topic: topic, Ref: ref, JoinRef: joinRef}
@@ -46,7 +50,7 @@ func (c *conn) beginRenewal(m *phoenix.Message) {
 			}
 			c.mu.Lock()
 			defer c.unlock()
-			c.life.renewing = false
+			c.life.renewing = 0
 			c.plan()
 			c.renewed(m, reason, until)
 		})
@@ -81,6 +85,9 @@ func (c *conn) renewed(m *phoenix.Message, reason string, until time.Time) {
 		status, response = phoenix.StatusError, []byte(`{"reason":"`+reason+`"}`)
 		c.gw.metrics.renewals.WithLabelValues("refused").Inc()
 	case !until.IsZero():
+		if until.After(lastTime) {
+			until = lastTime
+		}
 		response = []byte(`{"expires_at":"` + until.UTC().Format(time.RFC3339) + `"}`)
 		fallthrough
 	default:
@@ -95,7 +102,6 @@ func (c *conn) renew(ctx context.Context, text string) (reason string, until tim
 	g := c.gw
 	c.mu.Lock()
 	was := c.life.token
-	ask := was == nil || !c.life.expires.IsZero() && !c.life.byToken // nobody else could say
 	c.mu.Unlock()
 	var t *auth.Token
 	if g.cfg.Tokens != nil {
@@ -114,12 +120,10 @@ func (c *conn) renew(ctx context.Context, text string) (reason string, until tim
 		return "", until, true
 	}
 	answer := &auth.ConnectAnswer{}
-	if ask {
-		client := *c.client
-		client.AuthToken = &text
+	if g.cfg.Backend != nil {
 		var err error
 		var refusal *auth.Refusal
-		switch answer, err = g.cfg.Backend.Connect(ctx, &client); {
+		switch answer, err = g.cfg.Backend.Connect(ctx, c.bearing(text, t)); {
 		case errors.As(err, &refusal), err == nil && !c.same(answer):
 			return "unauthorized", until, false
 		case err != nil:
@@ -128,9 +132,12 @@ func (c *conn) renew(ctx context.Context, text string) (reason string, until tim
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	c.become(c.bearing(text, t))
 	if t != nil {
 		c.life.token = t
-		c.claim(t)
+		for _, ch := range c.channels {
+			c.remember(ch, withClaims(ch.assigns, t.Claims))
+		}
 	}
 	c.accepted(answer)
 	until = answer.Expires
@@ -140,14 +147,39 @@ func (c *conn) renew(ctx context.Context, text string) (reason string, until tim
 	return "", until, false
 }
 
-// claim puts the claims of a new token where those of the old one were. The caller holds mu.
-func (c *conn) claim(t *auth.Token) {
-	start := c.life.assigns
-	if start == nil {
-		start = c.client.Assigns
+// bearing returns the client with another token in the place of the one it had: as authToken, as a param, and in its claims. t is nil
+// where tokens are the backend's business.
+func (c *conn) bearing(text string, t *auth.Token) *auth.Client {
+	client := *c.client()
+	client.AuthToken = &text
+	if t != nil {
+		client.Assigns = withClaims(client.Assigns, t.Claims)
+		client.Params = replaced(client.Params, c.gw.cfg.TokenParam, rawjson.AppendString(nil, text))
 	}
-	c.life.assigns = withClaims(start, t.Claims)
-	for _, ch := range c.channels {
-		c.remember(ch, withClaims(ch.assigns, t.Claims))
+	return &client
+}
+
+// question is what a call about a channel says of the client. A renewal may change all of it before there is an answer.
+type question struct {
+	client  *auth.Client
+	assigns json.RawMessage
+	token   *auth.Token
+}
+
+// question returns what a call about ch says now. The caller holds mu.
+func (c *conn) question(ch *channel) question {
+	q := question{client: c.client(), assigns: ch.assigns}
+	if c.life != nil {
+		q.token = c.life.token
 	}
+	return q
+}
+
+// learn takes the assigns of an answer, nil if it has none. Claims that it has from an older token are not put back. The caller
+// holds mu.
+func (c *conn) learn(ch *channel, q question, assigns json.RawMessage) {
+	if assigns != nil && c.life != nil && c.life.token != q.token {
+		assigns = withClaims(assigns, c.life.token.Claims)
+	}
+	c.remember(ch, assigns)
 }

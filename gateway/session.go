@@ -54,7 +54,7 @@ func (s *session) finish(uint16) {
 		s.release(http.StatusInternalServerError)
 	}
 	s.buffer = nil
-	s.gw.sessions.remove(s.client.Connection)
+	s.gw.sessions.remove(s.client().Connection)
 }
 
 // ended implements [outbox].
@@ -161,7 +161,7 @@ func (ss *sessions) put(s *session) {
 	if ss.byID == nil {
 		ss.byID = map[string]*session{}
 	}
-	ss.byID[s.client.Connection] = s
+	ss.byID[s.client().Connection] = s
 }
 
 func (ss *sessions) remove(connection string) {

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"net/http"
+	"slices"
 
 	"roost/auth"
 	"roost/internal/rawjson"
@@ -50,29 +51,30 @@ func (g *Gateway) tokenOf(client *auth.Client) (text string) {
 	return text
 }
 
-// withClaims returns assigns with claims in the place of those that are there, or behind all else. Assigns that are not nil
-// and hold none are the backend's own, and stay as they are.
+// withClaims returns assigns with claims in the place of those that are there; assigns that are nil begin with them. Others that hold
+// none are the backend's own, and stay as they are.
 func withClaims(assigns, claims json.RawMessage) json.RawMessage {
-	out, found := []byte{'{'}, assigns == nil
-	field := func(key, value []byte) {
+	if assigns == nil {
+		return slices.Concat([]byte(`{"`+claimsKey+`":`), claims, []byte{'}'})
+	}
+	return replaced(assigns, claimsKey, claims)
+}
+
+// replaced returns an object with another value in the place of that of name. Where there is none, the object stays as it is.
+func replaced(object json.RawMessage, name string, by []byte) json.RawMessage {
+	out, found := json.RawMessage{'{'}, false
+	_ = rawjson.Object(object, func(key, value []byte) error {
+		if string(key) == name {
+			found, value = true, by
+		}
 		if len(out) > 1 {
 			out = append(out, ',')
 		}
 		out = append(append(rawjson.AppendString(out, key), ':'), value...)
-	}
-	if assigns == nil {
-		field([]byte(claimsKey), claims)
-	} else {
-		_ = rawjson.Object(assigns, func(key, value []byte) error {
-			if string(key) == claimsKey {
-				found, value = true, claims
-			}
-			field(key, value)
-			return nil
-		})
-	}
+		return nil
+	})
 	if !found {
-		return assigns
+		return object
 	}
 	return append(out, '}')
 }

@@ -52,7 +52,7 @@ func (c *conn) span(ctx context.Context, name, topic, event string) (context.Con
 		return ctx, noSpan
 	}
 	return c.gw.cfg.Tracer.Start(ctx, name, trace.WithSpanKind(trace.SpanKindServer), trace.WithAttributes(
-		attrConnection.String(c.client.Connection), attrTopic.String(topic), attrEvent.String(event)))
+		attrConnection.String(c.client().Connection), attrTopic.String(topic), attrEvent.String(event)))
 }
 
 // child begins a span of something that is published on the way of another.
@@ -61,7 +61,7 @@ func (c *conn) child(ctx context.Context, name, topic, event string) (context.Co
 		return ctx, noSpan
 	}
 	return c.gw.cfg.Tracer.Start(ctx, name, trace.WithSpanKind(trace.SpanKindProducer), trace.WithAttributes(
-		attrConnection.String(c.client.Connection), attrTopic.String(topic), attrEvent.String(event)))
+		attrConnection.String(c.client().Connection), attrTopic.String(topic), attrEvent.String(event)))
 }
 
 // noSpan does nothing.

@@ -49,7 +49,8 @@ func (g *Gateway) serveWebSocket(w http.ResponseWriter, r *http.Request, vars []
 	}
 	deflate := g.cfg.Compress && offersDeflate(r)
 	s := &socket{}
-	s.conn = conn{gw: g, client: o.client, enc: g.encodings[o.version][framed], out: s, trace: o.trace, patience: g.cfg.IdleTimeout, life: o.lifetime()}
+	s.conn = conn{gw: g, enc: g.encodings[o.version][framed], out: s, trace: o.trace, patience: g.cfg.IdleTimeout, life: o.lifetime()}
+	s.who.Store(o.client)
 	s.plan()
 	if deflate {
 		s.enc = g.encodings[o.version][framedDeflated]

@@ -207,3 +207,38 @@ func TestBadSets(t *testing.T) {
 		}
 	})
 }
+
+// TestKeysBesideASet: what a given key has signed needs no set, and of all else nothing is known while the set cannot be asked.
+func TestKeysBesideASet(t *testing.T) {
+	s := newIssuer(t)
+	s.serve(func(w http.ResponseWriter) { w.WriteHeader(500) })
+	t.Cleanup(http.DefaultClient.CloseIdleConnections)
+	published := newKey()
+	v, registry := newVerifier(t, token.Config{JWKSURL: s.URL, Keys: pemOf(&ecKey.PublicKey) + secret})
+	if _, err := v.Verify(t.Context(), tokenBy(t, "given", ecKey)); err != nil {
+		t.Errorf("by the given key: got %v", err)
+	}
+	var refusal *auth.Refusal
+	if _, err := v.Verify(t.Context(), signed(t, jwt.SigningMethodHS256, []byte(other), jwt.MapClaims{"sub": "42"})); !errors.As(err, &refusal) {
+		t.Errorf("by another secret: got %v, want a refusal", err)
+	}
+	if _, err := v.Verify(t.Context(), signed(t, jwt.SigningMethodES256, ecKey, jwt.MapClaims{"sub": "42", "exp": in(-time.Hour)})); !errors.As(err, &refusal) {
+		t.Errorf("by the given key, but over: got %v, want a refusal", err)
+	}
+	if n := s.asked.Load(); n != 0 {
+		t.Errorf("the set was asked %d times about what it does not decide", n)
+	}
+	if _, err := v.Verify(t.Context(), tokenBy(t, "k", published)); err == nil || errors.As(err, &refusal) {
+		t.Errorf("by a key that may be in the set: got %v, want an error that is no refusal", err)
+	}
+	if got := refusals(t, registry, "unavailable"); got != 1 {
+		t.Errorf("counted %v as unavailable, want 1", got)
+	}
+	s.publish(jwk("k", published))
+	if _, err := v.Verify(t.Context(), tokenBy(t, "k", published)); err != nil {
+		t.Errorf("by a key of the set: got %v", err)
+	}
+	if _, err := v.Verify(t.Context(), tokenBy(t, "k", newKey())); !errors.As(err, &refusal) {
+		t.Errorf("by a stranger's key: got %v, want a refusal", err)
+	}
+}

@@ -5,6 +5,7 @@ import (
 	"crypto/ed25519"
 	"crypto/rsa"
 	"crypto/x509"
+	"encoding/base64"
 	"encoding/pem"
 	"errors"
 	"fmt"
@@ -19,6 +20,8 @@ const (
 	minSecret = 32 // bytes: RFC 7518, section 3.2
 	maxKeys   = 16
 	minRSA    = 2048 // bits
+
+	maxKeyLines = 64 // of base64, of a public key that has lost its PEM lines
 )
 
 // algorithms are those that there are, by the kind of their keys.
@@ -50,16 +53,53 @@ func ParseKeys(text string) (keys []any, err error) {
 		keys, rest = append(keys, key), after
 	}
 	secrets.Write(rest)
-	for secret := range strings.FieldsSeq(secrets.String()) {
-		if len(secret) < minSecret {
-			return nil, fmt.Errorf("a secret has %d characters: use %d or more, such as those of: openssl rand -hex 32", len(secret), minSecret)
-		}
+	words := strings.Fields(secrets.String())
+	if err := checkSecrets(words); err != nil {
+		return nil, err
+	}
+	for _, secret := range words {
 		keys = append(keys, []byte(secret))
 	}
 	if len(keys) > maxKeys {
 		return nil, fmt.Errorf("there are %d keys, more than %d: a token is tried with each", len(keys), maxKeys)
 	}
 	return keys, nil
+}
+
+// checkSecrets returns an error if what would be a secret is too short, or is what everybody may know: a public key without the lines
+// of PEM, or a JWK.
+func checkSecrets(words []string) error {
+	for i, word := range words {
+		if strings.HasPrefix(word, "{") {
+			return errors.New("a JWK is no secret: write its public key in PEM, or serve it in a set for ROOST_JWT_JWKS_URL")
+		}
+		for end := range words[i:min(i+maxKeyLines, len(words))] {
+			if isPublic(strings.Join(words[i:i+end+1], "")) {
+				return errors.New("a public key or certificate has no PEM lines: put it between -----BEGIN PUBLIC KEY----- and -----END PUBLIC KEY-----, or CERTIFICATE")
+			}
+		}
+	}
+	for _, word := range words {
+		if len(word) < minSecret {
+			return fmt.Errorf("a secret has %d characters: use %d or more, such as those of: openssl rand -hex 32", len(word), minSecret)
+		}
+	}
+	return nil
+}
+
+// base64Plain makes one alphabet of base64's two, without padding.
+var base64Plain = strings.NewReplacer("-", "+", "_", "/", "=", "")
+
+// isPublic tells whether text is the base64 of a public key or a certificate.
+func isPublic(text string) bool {
+	der, err := base64.RawStdEncoding.DecodeString(base64Plain.Replace(text))
+	if err != nil {
+		return false
+	}
+	_, asKey := x509.ParsePKIXPublicKey(der)
+	_, asRSA := x509.ParsePKCS1PublicKey(der)
+	_, asCertificate := x509.ParseCertificate(der)
+	return asKey == nil || asRSA == nil || asCertificate == nil
 }
 
 func publicKey(block *pem.Block) (any, error) {

@@ -74,6 +74,9 @@ func New(cfg Config) (*Verifier, error) {
 			return nil, fmt.Errorf("a key is of the kind %s, which none of the algorithms takes", kindOf(key))
 		}
 	}
+	if cfg.JWKSURL != "" && !slices.ContainsFunc(cfg.Algorithms, func(name string) bool { return !fits([]byte(nil), name) }) {
+		return nil, errors.New("none of the algorithms takes a public key, and a JWK Set has no others")
+	}
 	if cfg.ID == "" {
 		cfg.ID = "user:" + subject
 	}
@@ -149,10 +152,9 @@ func (v *Verifier) verify(ctx context.Context, text string) (t *auth.Token, reas
 	if len(text) > maxToken {
 		return nil, malformed
 	}
-	var c claims
-	_, err := v.parser.ParseWithClaims(text, &c, func(t *jwt.Token) (any, error) { return v.keysOf(ctx, t) })
-	if err != nil {
-		return nil, reasonOf(err)
+	c, reason := v.parse(ctx, text)
+	if reason != "" {
+		return nil, reason
 	}
 	raw, err := base64.RawURLEncoding.DecodeString(strings.Split(text, ".")[1])
 	if err != nil || len(c.Topics) > maxTopics || !isPlain(raw) {
@@ -176,25 +178,44 @@ func (v *Verifier) fill(template, sub string) string {
 	return strings.ReplaceAll(template, subject, sub)
 }
 
-// keysOf returns the keys that may have signed a token. The algorithm is one of the list.
-func (v *Verifier) keysOf(ctx context.Context, t *jwt.Token) (any, error) {
-	if _, found := t.Header["crit"]; found {
-		return nil, errCritical
+// parse reads a token that one of the given keys has signed, or else one of the JWK Set, which is not asked about others.
+func (v *Verifier) parse(ctx context.Context, text string) (c claims, reason string) {
+	set := false // one of the set's may have
+	reason = v.parseBy(text, &c, func(t *jwt.Token) ([]any, error) {
+		set = v.set != nil && !fits([]byte(nil), t.Method.Alg())
+		return v.keys, nil
+	})
+	if !set || reason != badSignature && reason != unknownKey {
+		return c, reason
 	}
-	algorithm := t.Method.Alg()
-	set := verificationKeys(v.keys, algorithm)
-	if v.set != nil && !fits([]byte(nil), algorithm) {
+	c = claims{}
+	reason = v.parseBy(text, &c, func(t *jwt.Token) ([]any, error) {
 		id, _ := t.Header["kid"].(string)
-		keys, err := v.set.keys(ctx, id)
-		if err != nil && len(set.Keys) == 0 {
+		return v.set.keys(ctx, id)
+	})
+	return c, reason
+}
+
+// parseBy reads a token that one of some keys has signed. Its algorithm is one of the list, and takes keys of its own kind.
+func (v *Verifier) parseBy(text string, c *claims, keysOf func(*jwt.Token) ([]any, error)) (reason string) {
+	_, err := v.parser.ParseWithClaims(text, c, func(t *jwt.Token) (any, error) {
+		if _, found := t.Header["crit"]; found {
+			return nil, errCritical
+		}
+		keys, err := keysOf(t)
+		if err != nil {
 			return nil, err
 		}
-		set.Keys = append(set.Keys, verificationKeys(keys, algorithm).Keys...)
+		fit := verificationKeys(keys, t.Method.Alg())
+		if len(fit.Keys) == 0 {
+			return nil, errUnknownKey
+		}
+		return fit, nil
+	})
+	if err != nil {
+		return reasonOf(err)
 	}
-	if len(set.Keys) == 0 {
-		return nil, errUnknownKey
-	}
-	return set, nil
+	return ""
 }
 
 // reasonOf says why the parser did not take a token.

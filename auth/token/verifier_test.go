@@ -1,6 +1,7 @@
 package token_test
 
 import (
+	"bytes"
 	"crypto"
 	"crypto/ecdsa"
 	"crypto/ed25519"
@@ -14,7 +15,9 @@ import (
 	"encoding/json"
 	"encoding/pem"
 	"errors"
+	"math/big"
 	"net/http"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -225,11 +228,36 @@ func TestConfigErrors(t *testing.T) {
 		"half a PEM":       {token.Config{Keys: "-----BEGIN PUBLIC KEY----- abc"}, "not whole"},
 		"small RSA":        {token.Config{Keys: smallRSA()}, "of a size"},
 		"too many":         {token.Config{Keys: strings.Repeat(secret+" ", 17)}, "17 keys"},
+		"HMAC for a set":   {token.Config{JWKSURL: "http://issuer.test", Algorithms: []string{"HS256", "HS512"}}, "takes a public key"},
+		"a JWK":            {token.Config{Keys: `{"kty":"EC","crv":"P-256","x":"aaaaaaaaaaaaaaa","y":"bbbbbbbbbbbbbbbbb"}`}, "a JWK is no secret"},
+		"bare RSA":         {token.Config{Keys: bare(base64.StdEncoding, &rsaKey.PublicKey)}, "no PEM lines"},
+		"bare EC":          {token.Config{Keys: bare(base64.RawURLEncoding, &ecKey.PublicKey)}, "no PEM lines"},
+		"bare Ed25519":     {token.Config{Keys: secret + " " + bare(base64.StdEncoding, edKey.Public())}, "no PEM lines"},
+		"bare PKCS #1":     {token.Config{Keys: base64.StdEncoding.EncodeToString(x509.MarshalPKCS1PublicKey(&rsaKey.PublicKey))}, "no PEM lines"},
+		"bare certificate": {token.Config{Keys: base64.StdEncoding.EncodeToString(certificate())}, "no PEM lines"},
+		"bare lines": {token.Config{Keys: secret + "\n" + inLines(bare(base64.StdEncoding, &rsaKey.PublicKey))},
+			"no PEM lines"},
 	} {
 		if _, err := token.New(c.cfg); err == nil || !strings.Contains(err.Error(), c.want) || strings.Contains(err.Error(), "hunter2") {
 			t.Errorf("%s: got %v, want %q", name, err, c.want)
 		}
 	}
+}
+
+// bare is a public key without the lines of PEM.
+func bare(encoding *base64.Encoding, key crypto.PublicKey) string {
+	return encoding.EncodeToString(must(x509.MarshalPKIXPublicKey(key)))
+}
+
+// inLines cuts text into lines of 64 bytes.
+func inLines(text string) string {
+	return string(bytes.Join(slices.Collect(slices.Chunk([]byte(text), 64)), []byte("\n")))
+}
+
+// certificate is one in DER.
+func certificate() []byte {
+	template := &x509.Certificate{SerialNumber: big.NewInt(1)}
+	return must(x509.CreateCertificate(rand.Reader, template, template, &ecKey.PublicKey, ecKey))
 }
 
 // smallRSA is a key of 1024 bits, which Go does not make any more.
@@ -247,6 +275,15 @@ func TestSign(t *testing.T) {
 	v, _ := newVerifier(t, cfg)
 	if got, err := v.Verify(t.Context(), text); err != nil || got.Subject != "42" || !got.Allows("rooms:x") || time.Until(got.Expires) < 50*time.Minute {
 		t.Errorf("got %+v, %v", got, err)
+	}
+	cfg.Algorithms = []string{"ES256", "HS512", "HS256"}
+	if text, err = token.Sign(cfg, "42", nil, time.Hour); err != nil {
+		t.Fatal(err)
+	}
+	cfg.Algorithms = cfg.Algorithms[:2]
+	v, _ = newVerifier(t, cfg)
+	if _, err := v.Verify(t.Context(), text); err != nil {
+		t.Errorf("where HS512 is the first for secrets: got %v", err)
 	}
 	if _, err := token.Sign(token.Config{Keys: pemOf(&ecKey.PublicKey)}, "42", nil, 0); err == nil || !strings.Contains(err.Error(), "no shared secret") {
 		t.Errorf("with a public key: got %v", err)

@@ -43,6 +43,8 @@ type Config struct {
 	NoticeRate   int           // notices in a second, tries included. Default: 500
 	FlushTimeout time.Duration // how long Run goes on sending notices after its context ended. Default: 5s
 
+	TokenParam string // the param that is a token: it is left out of notices, which are kept in Redis. Default: none is
+
 	// Settle is called when Run is about to end: it blocks until no more notices will be offered, or its context ends.
 	// Default: none will be.
 	Settle func(context.Context)

@@ -132,13 +132,20 @@ type key struct {
 // Kinds of keys.
 const (
 	kindFlight = 'f'
+	kindFresh  = 'n'
 	kindCache  = 'c'
 	kindStale  = 's'
 )
 
 // flightKey names joins that may share a call: those of one socket id with equal topic, payload and assigns. The rule is
-// that of the topic.
-func flightKey(r *auth.JoinRequest) key { return newKey(kindFlight, r, r.Payload, r.Assigns) }
+// that of the topic. Those for which nothing that is remembered counts share it among themselves.
+func flightKey(r *auth.JoinRequest) key {
+	kind := byte(kindFlight)
+	if r.Fresh {
+		kind = kindFresh
+	}
+	return newKey(kind, r, r.Payload, r.Assigns)
+}
 
 // cacheKey names joins that a cached answer is for.
 func cacheKey(r *auth.JoinRequest) key { return newKey(kindCache, r, r.Payload) }

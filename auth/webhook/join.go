@@ -57,7 +57,7 @@ func (c *Client) Join(ctx context.Context, r *auth.JoinRequest) (*auth.Answer, e
 		a, err := ask(ctx, c.endpoint(r.Topic), join, func() []byte { return joinRequest(r) }, decodeJoin)
 		return a.Answer, err
 	}
-	if !c.memory.empty() {
+	if !r.Fresh && !c.memory.empty() {
 		if a := c.memory.recall(cacheKey(r)); a != nil {
 			c.metrics.unasked(byCache)
 			return a, nil
@@ -87,7 +87,7 @@ func (c *Client) joinOnce(ctx context.Context, r *auth.JoinRequest, author func(
 		return a.Answer, nil
 	case err == nil, resultOf(err) == resultRefused:
 		c.memory.forgetTopic(id, r.Topic)
-	case stale > 0 && down[resultOf(err)]:
+	case stale > 0 && !r.Fresh && down[resultOf(err)]:
 		if old := c.memory.recall(staleKey(r)); old != nil {
 			c.metrics.unasked(byStale)
 			c.config.Logger.Warn("join allowed again while the backend is down", "topic", r.Topic, "connection", r.Client.Connection, "err", err)

@@ -272,3 +272,42 @@ func TestStale(t *testing.T) {
 		})
 	}
 }
+
+// A join for which no older answer counts asks, whatever is remembered or under way.
+func TestFresh(t *testing.T) {
+	fresh := joinOf("t")
+	fresh.Fresh = true
+	t.Run("cache", func(t *testing.T) {
+		c, s := scripted(t, webhook.Config{})
+		for _, r := range []*auth.JoinRequest{joinOf("t"), fresh, joinOf("t")} {
+			if _, err := c.Join(t.Context(), r); err != nil {
+				t.Fatal(err)
+			}
+		}
+		s.wantCalls(t, 2)
+	})
+	t.Run("stale", func(t *testing.T) {
+		c, s := scripted(t, webhook.Config{Rules: auth.Rules{{Pattern: "t", Stale: time.Minute}}})
+		s.set(200, `{"status":"ok"}`, nil)
+		c.Join(t.Context(), joinOf("t"))
+		s.set(503, "", nil)
+		if _, err := c.Join(t.Context(), joinOf("t")); err != nil {
+			t.Errorf("another join: got %v, want the older answer", err)
+		}
+		if _, err := c.Join(t.Context(), fresh); err == nil {
+			t.Error("got an older answer, want an error")
+		}
+	})
+	t.Run("under way", func(t *testing.T) {
+		h, url := hold(t, `{"status":"ok"}`)
+		c := newClient(t, webhook.Config{URL: url, Timeout: patience})
+		var joins sync.WaitGroup
+		for _, r := range []*auth.JoinRequest{joinOf("t"), fresh} {
+			joins.Go(func() { c.Join(t.Context(), r) })
+		}
+		receive(t, h.arrived)
+		receive(t, h.arrived)
+		close(h.let)
+		joins.Wait()
+	})
+}

@@ -60,6 +60,31 @@ func TestNoticeID(t *testing.T) {
 	}
 }
 
+// TestNoticeHoldsNoToken: a token that is a param is not written down, either, and the other params are.
+func TestNoticeHoldsNoToken(t *testing.T) {
+	c, err := webhook.New(webhook.Config{URL: "http://a", Events: allEvents, TokenParam: "token"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for params, want := range map[string]string{
+		`{"vsn":"2.0.0","token":"secret","a":[1]}`: `"params":{"vsn":"2.0.0","a":[1]},`,
+		`{"token":"secret"}`:                       `"params":{},`,
+		`{}`:                                       `"params":{},`,
+		``:                                         `"params":{},`,
+	} {
+		n := leaveOf("pod-a.1", "t")
+		n.Client.Params = []byte(params)
+		for _, record := range []string{c.RecordLeave(n), c.RecordDisconnect(&auth.DisconnectNotice{Client: n.Client})} {
+			if !strings.Contains(record, want) || strings.Contains(record, "secret") {
+				t.Errorf("params %s: got record %s, want %s", params, record, want)
+			}
+		}
+		if string(n.Client.Params) != params {
+			t.Errorf("got params %s of the client, want %s", n.Client.Params, params)
+		}
+	}
+}
+
 // TestOffer: what there is no room for is not accepted, what has been taken is told, and what waits already is sent once.
 func TestOffer(t *testing.T) {
 	requests, proceed := make(chan seen, 100), make(chan struct{})

@@ -8,17 +8,18 @@ import (
 	"time"
 
 	"roost/auth"
+	"roost/internal/rawjson"
 )
 
 // A record is a notice before its time: the words id, type and connection, and then data, which is open at its end for the
-// reason. It holds no auth token, because it is kept in Redis.
+// reason. It holds neither auth token nor the param that is one, because it is kept in Redis.
 
 // RecordLeave implements [auth.Recorder]. It returns "" if leave is not among Config.Events.
 func (c *Client) RecordLeave(n *auth.LeaveNotice) string {
 	if !c.on[leave] {
 		return ""
 	}
-	b := newRecord(leave, n.Client, n.Number, n.Assigns, len(n.Topic))
+	b := c.newRecord(leave, n.Client, n.Number, n.Assigns, len(n.Topic))
 	b.text("topic", n.Topic)
 	b.raw("join_ref", n.JoinRef.JSON())
 	return string(b)
@@ -29,20 +30,42 @@ func (c *Client) RecordDisconnect(n *auth.DisconnectNotice) string {
 	if !c.on[disconnect] {
 		return ""
 	}
-	return string(newRecord(disconnect, n.Client, 0, n.Client.Assigns, 0))
+	return string(c.newRecord(disconnect, n.Client, 0, n.Client.Assigns, 0))
 }
 
-func newRecord(e event, c *auth.Client, number uint32, assigns []byte, size int) envelope {
-	b := append(make(envelope, 0, size+len(c.Connection)+dataSize(c, assigns)), noticeID(c.Connection, number)...)
+func (c *Client) newRecord(e event, client *auth.Client, number uint32, assigns []byte, size int) envelope {
+	known := *client
+	known.Params = without(known.Params, c.config.TokenParam)
+	b := append(make(envelope, 0, size+len(known.Connection)+dataSize(&known, assigns)), noticeID(known.Connection, number)...)
 	b = append(b, ' ')
 	b = append(b, types[e]...)
 	b = append(b, ' ')
-	b = append(b, c.Connection...)
+	b = append(b, known.Connection...)
 	b = append(b, ' ')
-	b.client(c)
+	b.client(&known)
 	b = append(b, `,"auth_token":null`...)
 	b.object("assigns", assigns)
 	return b
+}
+
+// without returns an object without the field of a name, unless the name is "".
+func without(object []byte, name string) []byte {
+	if name == "" {
+		return object
+	}
+	out := make([]byte, 1, max(1, len(object)))
+	out[0] = '{'
+	_ = rawjson.Object(object, func(key, value []byte) error {
+		if string(key) == name {
+			return nil
+		}
+		if len(out) > 1 {
+			out = append(out, ',')
+		}
+		out = append(append(rawjson.AppendString(out, key), ':'), value...)
+		return nil
+	})
+	return append(out, '}')
 }
 
 var idEncoding = base32.StdEncoding.WithPadding(base32.NoPadding)

@@ -14,6 +14,10 @@ import (
 
 // webhookConfig is what the settings say about the webhook.
 func (c *config) webhookConfig(log *slog.Logger, metrics prometheus.Registerer) webhook.Config {
+	tokenParam := ""
+	if c.wantTokens() {
+		tokenParam = c.JWTParam
+	}
 	return webhook.Config{
 		URL:           advertised(c.WebhookURL),
 		Secrets:       []string{c.WebhookSecret},
@@ -36,6 +40,7 @@ func (c *config) webhookConfig(log *slog.Logger, metrics prometheus.Registerer) 
 		Rules:        c.rules,
 		NoCoalescing: !bool(c.WebhookCoalesce),
 		MemoryLimit:  int(c.WebhookCacheSize),
+		TokenParam:   tokenParam,
 
 		Logger:     log,
 		Registerer: metrics,
