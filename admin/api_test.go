@@ -9,6 +9,8 @@ import (
 	"os"
 	"strings"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"roost/admin"
 	"roost/hub"
@@ -180,6 +182,26 @@ func TestIdempotency(t *testing.T) {
 	if w := ask(h, "POST", "/api/v1/broadcast", body, "Idempotency-Key", "p"); w.Code != 409 {
 		t.Errorf("while the first is under way: got %d %s, want 409", w.Code, w.Body)
 	}
+}
+
+// TestAnswerIsKeptLater: an answer that cannot be kept at once is kept when Redis is back, and the request is not carried out again.
+func TestAnswerIsKeptLater(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		op := &installation{forgets: 3}
+		h := newHandler(op, "")
+		body := `{"topic":"t","event":"e"}`
+		if w := ask(h, "POST", "/api/v1/broadcast", body, "Idempotency-Key", "k"); w.Code != 200 {
+			t.Errorf("got %d %s, want 200: it was sent", w.Code, w.Body)
+		}
+		if w := ask(h, "POST", "/api/v1/broadcast", body, "Idempotency-Key", "k"); w.Code != 409 {
+			t.Errorf("meanwhile: got %d %s, want 409", w.Code, w.Body)
+		}
+		time.Sleep(30 * time.Second)
+		w := ask(h, "POST", "/api/v1/broadcast", body, "Idempotency-Key", "k")
+		if w.Code != 200 || w.Header().Get("Idempotency-Replayed") != "true" || len(op.sent) != 1 {
+			t.Errorf("later: got %d %s, %d sent, want the first answer, and one sent", w.Code, w.Body, len(op.sent))
+		}
+	})
 }
 
 // TestTap: events come as they are published; what is too much is counted, and a fifth listener is refused.

@@ -16,6 +16,7 @@ type installation struct {
 	sent       []hub.Message
 	down       error // what sending fails with
 	part       bool  // only the first message of a batch goes out
+	forgets    int   // so many times no answer can be kept
 	remembered map[string]string
 	tapped     chan func(topic string, body []byte)
 }
@@ -67,30 +68,34 @@ func (i *installation) ListPods(context.Context) ([]hub.PodState, error) {
 	return []hub.PodState{{ID: "a", Left: time.Second, Said: time.Now(), Reports: hub.PodReport{Connections: 10}}, {ID: "b", Left: time.Second}, {ID: "c", Left: -1}}, nil
 }
 
-func (i *installation) Remember(_ context.Context, key, fingerprint string, _ time.Duration) ([]byte, error) {
+func (i *installation) Remember(_ context.Context, key, fingerprint string, _ time.Duration) (string, []byte, error) {
 	i.mu.Lock()
 	defer i.mu.Unlock()
 	was, found := i.remembered[key]
-	mark, result, _ := strings.Cut(was, " ")
+	print, result, _ := strings.Cut(was, " ")
 	switch {
 	case !found:
 		if i.remembered == nil {
 			i.remembered = map[string]string{}
 		}
 		i.remembered[key] = fingerprint + " "
-		return nil, nil
-	case mark != fingerprint:
-		return nil, hub.ErrOther
+		return fingerprint + " ", nil, nil
+	case print != fingerprint:
+		return "", nil, hub.ErrOther
 	case result == "":
-		return nil, hub.ErrPending
+		return "", nil, hub.ErrPending
 	}
-	return []byte(result), nil
+	return "", []byte(result), nil
 }
 
-func (i *installation) Conclude(_ context.Context, key, fingerprint string, result []byte, _ time.Duration) error {
+func (i *installation) Conclude(_ context.Context, key, mark string, result []byte, _ time.Duration) error {
 	i.mu.Lock()
 	defer i.mu.Unlock()
-	if i.remembered[key] = fingerprint + " " + string(result); result == nil {
+	if i.forgets > 0 {
+		i.forgets--
+		return errors.New("away")
+	}
+	if i.remembered[key] = mark + string(result); result == nil {
 		delete(i.remembered, key)
 	}
 	return nil
