@@ -45,6 +45,9 @@ func TestSent(t *testing.T) {
 		{"broadcast", `{"topic":"a b","event":"e","payload":{"n": 1.50,"s":"<ä>"}}`, "topic:a b", `{"event":"e","payload":{"n": 1.50,"s":"<ä>"}}`},
 		{"broadcast", `{"topic":"t","event":"e","except":"a.1"}`, "topic:t", `{"event":"e","except":"a.1"}`},
 		{"broadcast", `{"topic":"t","event":"e","payload_base64":"AAE="}`, "topic:t", `{"event":"e","payload_base64":"AAE="}`},
+		{"broadcast", `{"topic":"t","event":"e","except":null,"payload":null,"payload_base64":null}`, "topic:t", `{"event":"e"}`},
+		{"broadcast", `{"topic":"` + strings.Repeat("x", 255) + `","event":"e","payload_base64":""}`, "topic:" + strings.Repeat("x", 255), `{"event":"e","payload_base64":""}`},
+		{"broadcast", `{"topic":"` + strings.Repeat("x", 256) + `","event":"e"}`, "topic:" + strings.Repeat("x", 256), `{"event":"e"}`},
 		{"push", `{"id":"user:1","topic":"t","event":"e","payload":{}}`, "id:user:1", `{"event":"e","topic":"t","payload":{}}`},
 		{"disconnect", `{"id":"user:1"}`, "id:user:1", `{"event":"disconnect"}`},
 		{"disconnect", `{"connection":"a.1"}`, "conn:a.1", `{"event":"disconnect"}`},
@@ -108,6 +111,7 @@ func TestWhoMayAsk(t *testing.T) {
 }
 
 func TestBadRequests(t *testing.T) {
+	long := strings.Repeat("x", 256)
 	for name, c := range map[string]struct {
 		method, target, body string
 		header               []string
@@ -130,6 +134,14 @@ func TestBadRequests(t *testing.T) {
 		"a connection":     {"GET", "connections/x.9", "", nil, 404, "not_found"},
 		"a path":           {"GET", "topics/a/b/c", "", nil, 404, "not_found"},
 		"a method":         {"DELETE", "topics/a", "", nil, 405, "method_not_allowed"},
+		"not UTF-8":        {"POST", "broadcast", "{\"topic\":\"t\",\"event\":\"e\",\"payload\":{\"a\":\"\xff\"}}", nil, 400, "invalid_request"},
+		"a long topic":     {"POST", "broadcast", `{"topic":"` + long + `","event":"e","payload_base64":""}`, nil, 422, "invalid_message"},
+		"a long event":     {"POST", "push", `{"id":"u","topic":"t","event":"` + long + `","payload_base64":""}`, nil, 422, "invalid_message"},
+		"an empty except":  {"POST", "broadcast", `{"topic":"t","event":"e","except":""}`, nil, 422, "invalid_message"},
+		"an empty id":      {"POST", "disconnect", `{"id":"","connection":"a.1"}`, nil, 422, "invalid_message"},
+		"an empty pod":     {"POST", "rebalance", `{"share":1,"pod":""}`, nil, 422, "invalid_message"},
+		"no pod":           {"POST", "rebalance", `{"share":1,"pod":null}`, nil, 422, "invalid_message"},
+		"an empty time":    {"POST", "rebalance", `{"share":1,"within":""}`, nil, 422, "invalid_message"},
 		"a share":          {"POST", "rebalance", `{"share":0}`, nil, 422, "invalid_message"},
 		"a pod":            {"POST", "rebalance", `{"share":1,"pod":"zz"}`, nil, 404, "not_found"},
 		"a dead pod":       {"POST", "rebalance", `{"share":1,"pod":"c"}`, nil, 404, "not_found"},

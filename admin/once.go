@@ -11,6 +11,7 @@ import (
 	"net/http"
 	"strconv"
 	"time"
+	"unicode/utf8"
 )
 
 // Bounds of requests.
@@ -44,6 +45,9 @@ func (a *api) once(do action) handler {
 				return problem("too_large", "")
 			}
 			return problem("invalid_request", "the body did not come whole")
+		}
+		if !utf8.Valid(body) {
+			return problem("invalid_request", "the body is not UTF-8")
 		}
 		ctx, cancel := bounded(r)
 		defer cancel()

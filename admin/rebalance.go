@@ -39,7 +39,7 @@ func (a *api) rebalance(ctx context.Context, body []byte) (int, any, error) {
 		return 0, nil, problem("invalid_message", "share: not a number above 0, up to 1")
 	}
 	within := time.Minute
-	if text := f.texts["within"]; text != "" {
+	if text, found := f.texts["within"]; found {
 		if within, err = time.ParseDuration(text); err != nil || within < 0 || within > maxWithin {
 			return 0, nil, problem("invalid_message", "within: not a time such as 90s, up to 1h")
 		}
