@@ -220,6 +220,36 @@ func TestAnswerIsKeptLater(t *testing.T) {
 	})
 }
 
+// TestWhoIsRebalanced: pods that stop are left out, nobody is told while one sheds, and whoever did not listen closes nothing.
+func TestWhoIsRebalanced(t *testing.T) {
+	stops := hub.PodState{ID: "stops", Left: time.Second, Reports: hub.PodReport{Connections: 10, Draining: true, Shedding: true}}
+	sheds := hub.PodState{ID: "sheds", Left: time.Second, Reports: hub.PodReport{Connections: 10, Shedding: true}}
+	dead := hub.PodState{ID: "dead", Left: -1, Reports: sheds.Reports}
+	for name, c := range map[string]struct {
+		op     *installation
+		body   string
+		status int
+		want   string
+		sent   int
+	}{
+		// b does not say how many it has, and a has no receiver: the first of these messages never has
+		"all":                {&installation{more: []hub.PodState{dead}}, `{"share":0.5}`, 202, `{"pods":[{"id":"a","closing":0},{"id":"b","closing":0}]}`, 2},
+		"one stops":          {&installation{more: []hub.PodState{stops}}, `{"share":0.5}`, 202, `{"pods":[{"id":"a","closing":0},{"id":"b","closing":0}]}`, 2},
+		"only one that does": {&installation{more: []hub.PodState{stops}}, `{"share":0.5,"pod":"stops"}`, 409, `"code":"rebalance_under_way"`, 0},
+		"one sheds":          {&installation{more: []hub.PodState{sheds}}, `{"share":0.5}`, 409, `"code":"rebalance_under_way"`, 0},
+		"that one":           {&installation{more: []hub.PodState{sheds}}, `{"share":0.5,"pod":"sheds"}`, 409, `"code":"rebalance_under_way"`, 0},
+		"another one":        {&installation{more: []hub.PodState{sheds}}, `{"share":0.5,"pod":"b"}`, 202, `{"pods":[{"id":"b","closing":0}]}`, 1},
+		"in part": {&installation{part: true}, `{"share":0.5}`, 503,
+			`"results":[{"pod":"a","status":"ok","receivers":0},{"pod":"b","status":"unavailable","receivers":null}]`, 1},
+		"a cluster": {&installation{cluster: true}, `{"share":0.5,"pod":"a"}`, 202, `{"pods":[{"id":"a","closing":5}]}`, 1},
+	} {
+		w := ask(newHandler(c.op, ""), "POST", "/api/v1/rebalance", c.body)
+		if w.Code != c.status || !strings.Contains(w.Body.String(), c.want) || len(c.op.sent) != c.sent {
+			t.Errorf("%s: got %d %s and %d told, want %d, %s and %d", name, w.Code, w.Body, len(c.op.sent), c.status, c.want, c.sent)
+		}
+	}
+}
+
 // TestTap: events come as they are published; what is too much is counted, and a fifth listener is refused.
 func TestTap(t *testing.T) {
 	op := &installation{tapped: make(chan func(string, []byte), 10)}

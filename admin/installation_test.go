@@ -14,7 +14,9 @@ import (
 type installation struct {
 	mu         sync.Mutex
 	sent       []hub.Message
+	more       []hub.PodState
 	down       error // what sending fails with
+	cluster    bool  // nobody knows how many listen
 	part       bool  // only the first message of a batch goes out
 	forgets    int   // so many times no answer can be kept
 	remembered map[string]string
@@ -30,6 +32,9 @@ func (i *installation) Send(_ context.Context, messages []hub.Message) []hub.Sen
 	for n := range messages {
 		if sent[n] = (hub.Sent{Receivers: int64(n), Err: i.down}); i.part && n > 0 {
 			sent[n].Err = errors.New("away")
+		}
+		if i.cluster {
+			sent[n].Receivers = -1
 		}
 		if sent[n].Err == nil {
 			i.sent = append(i.sent, messages[n])
@@ -65,7 +70,9 @@ func (i *installation) FindConnection(_ context.Context, connection string) (hub
 }
 
 func (i *installation) ListPods(context.Context) ([]hub.PodState, error) {
-	return []hub.PodState{{ID: "a", Left: time.Second, Said: time.Now(), Reports: hub.PodReport{Connections: 10}}, {ID: "b", Left: time.Second}, {ID: "c", Left: -1}}, nil
+	return append([]hub.PodState{
+		{ID: "a", Left: time.Second, Said: time.Now(), Reports: hub.PodReport{Connections: 10}}, {ID: "b", Left: time.Second}, {ID: "c", Left: -1},
+	}, i.more...), nil
 }
 
 func (i *installation) Remember(_ context.Context, key, fingerprint string, _ time.Duration) (string, []byte, error) {

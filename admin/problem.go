@@ -38,7 +38,7 @@ var kinds = []kind{
 	{"not_found", 404, "There is no such thing", "The path is not one of the API's, or the connection is not there any more: its client has gone, or its pod's lease has ended."},
 	{"method_not_allowed", 405, "Not this method", "The header `Allow` names those that the path has."},
 	{"request_under_way", 409, "The first request with this idempotency key is under way", "Wait a second and send it again, with the same key: you will get the first one's answer."},
-	{"rebalance_under_way", 409, "Connections are being closed already", "Wait until that is over, or the pod has stopped."},
+	{"rebalance_under_way", 409, "Connections are being closed already", "Nobody was told. Wait until `shedding` is false in `/api/v1/pods`, or the pod has stopped."},
 	{"too_large", 413, "The body is too large", "A body has 8 MiB at most, a batch 1,000 messages, and one message `ROOST_OUTBOX_LIMIT`: no client could be sent more."},
 	{"not_json", 415, "The body is not JSON by its header", "Send `Content-Type: application/json`."},
 	{"invalid_message", 422, "A message cannot be sent", "Nothing of the request has been done. `detail` names the message and the field: fields that are there are not empty, payloads are objects, and with `payload_base64` topics and events have 255 bytes at most."},

@@ -88,7 +88,7 @@ type PodState struct {
 	Reports PodReport
 }
 
-// PodReport is what a pod says of itself every some seconds.
+// PodReport is what a pod says of itself every some seconds, and when it begins or ends to shed connections or to stop.
 type PodReport struct {
 	Version     string    `json:"version"`
 	Started     time.Time `json:"started"`
@@ -97,6 +97,7 @@ type PodReport struct {
 	Channels    int       `json:"channels"`
 	Topics      int       `json:"topics"` // that have members on this pod
 	Draining    bool      `json:"draining"`
+	Shedding    bool      `json:"shedding"` // it closes a share of its connections
 }
 
 // ControlAddress is where a pod is told to do something. Its events are pushes to a [Peer] whose connection id is
