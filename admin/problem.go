@@ -35,7 +35,7 @@ var kinds = []kind{
 	{"invalid_request", 400, "The request cannot be read", "The body has to be one JSON object in UTF-8 with known fields, and the query what docs/api.md says. `detail` names what is wrong. Sending it again does not help."},
 	{"unauthorized", 401, "The bearer token is missing or wrong", "Send `Authorization: Bearer` with the value of `ROOST_API_TOKEN`. Where that is not set, the API answers on loopback only."},
 	{"forbidden", 403, "Not from there", "`ROOST_API_TOKEN` is not set, so only programs on the pod's own machine are answered: no proxies (by their headers: `Forwarded`, `Via`, `X-Forwarded-…`, `X-Real-Ip`, `X-Envoy-…`), no browsers' pages, and the name in `Host` has to be `localhost` or a loopback address. Set the token."},
-	{"not_found", 404, "There is no such thing", "The path is not one of the API's, or the connection is not there any more: its client has gone, or its pod's lease has ended."},
+	{"not_found", 404, "There is no such thing", "The path is not one of the API's, or the connection is not there any more: its client has gone, or its pod's lease has ended. One that lives is not known either while it has joined nothing, unless `ROOST_WEBHOOK_EVENTS` has `disconnect`."},
 	{"method_not_allowed", 405, "Not this method", "The header `Allow` names those that the path has."},
 	{"request_under_way", 409, "The first request with this idempotency key is under way", "Wait a second and send it again, with the same key: you will get the first one's answer."},
 	{"rebalance_under_way", 409, "Connections are being closed already", "Nobody was told. Wait until `shedding` is false in `/api/v1/pods`, or the pod has stopped."},

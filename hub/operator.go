@@ -55,7 +55,7 @@ type Message struct {
 
 // Sent is what became of a message.
 type Sent struct {
-	Receivers int64 // pods that listen; -1 in a Cluster, where no server knows
+	Receivers int64 // pods, and taps, that listen; -1 in a Cluster, where no server knows
 	Err       error
 }
 
