@@ -48,7 +48,7 @@ func (s *sender[T]) sendTo(ctx context.Context, node *redis.Client, batch []T, m
 	var elsewhere map[string][]T
 	for i, item := range batch {
 		err := cmds[i].Err()
-		if err != nil && moves < maxMoves {
+		if err != nil && s.client.cluster != nil && moves < maxMoves {
 			if _, at, ok := moved(err.Error(), node.Options().Addr); ok {
 				if elsewhere == nil {
 					elsewhere = map[string][]T{}

@@ -72,6 +72,23 @@ func TestAppendOnce(t *testing.T) {
 	}
 }
 
+// TestMovedWithoutCluster: a node of a cluster that is said to be the only server sends things elsewhere, and nobody follows.
+func TestMovedWithoutCluster(t *testing.T) {
+	url := "redis://" + fake(t, func(command []string) string {
+		if command[0] == "xadd" || command[0] == "spublish" {
+			return "-MOVED 1 127.0.0.1:1\r\n"
+		}
+		return refused
+	})
+	b := run(t, open(t, redisbroker.Config{URL: url, PodID: "pod-a", ShardedPubSub: true}))
+	if err := b.Append(t.Context(), hub.StreamEntry{Topic: "t", Event: "e"}); err == nil {
+		t.Error("Append: got nil, want an error")
+	}
+	if got := b.Send(t.Context(), []hub.Message{{Addr: "topic:x"}}); got[0].Err == nil {
+		t.Error("Send: got nil, want an error")
+	}
+}
+
 // TestNothingIsMissing: an answer of which a part did not come is an error, and no answer with zeros in it.
 func TestNothingIsMissing(t *testing.T) {
 	answers := map[string]string{
