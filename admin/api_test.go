@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"errors"
+	"io"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -293,6 +294,22 @@ func TestTap(t *testing.T) {
 	}
 	if w := ask(server.Config.Handler, "GET", "/api/v1/tap?topic=a", ""); w.Code != http.StatusTooManyRequests {
 		t.Errorf("a fifth: got %d %s, want 429", w.Code, w.Body)
+	}
+}
+
+// TestTapEnds: who listens is told when nothing more will come.
+func TestTapEnds(t *testing.T) {
+	op := &installation{broken: make(chan struct{})}
+	server := httptest.NewServer(newHandler(op, ""))
+	t.Cleanup(server.Close)
+	response, err := http.Get(server.URL + "/api/v1/tap?topic=a")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer response.Body.Close()
+	close(op.broken)
+	if all, err := io.ReadAll(response.Body); err != nil || !strings.HasSuffix(string(all), "event: end\ndata: {}\n\n") {
+		t.Errorf("got %q, error %v, want the event end", all, err)
 	}
 }
 

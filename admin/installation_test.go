@@ -21,6 +21,7 @@ type installation struct {
 	forgets    int   // so many times no answer can be kept
 	remembered map[string]string
 	tapped     chan func(topic string, body []byte)
+	broken     chan struct{} // closed: taps end
 }
 
 var _ hub.Operator = (*installation)(nil)
@@ -113,6 +114,10 @@ func (i *installation) Tap(ctx context.Context, _ hub.TopicMatch, ready func(), 
 	if i.tapped != nil {
 		i.tapped <- each
 	}
-	<-ctx.Done()
-	return ctx.Err()
+	select {
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-i.broken:
+		return errors.New("away")
+	}
 }
