@@ -4,11 +4,14 @@ import (
 	"bytes"
 	"encoding/json"
 	"errors"
+	"io"
 	"net/http"
 	"net/http/httptest"
 	"os"
 	"strings"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"roost/admin"
 	"roost/hub"
@@ -43,6 +46,9 @@ func TestSent(t *testing.T) {
 		{"broadcast", `{"topic":"a b","event":"e","payload":{"n": 1.50,"s":"<ä>"}}`, "topic:a b", `{"event":"e","payload":{"n": 1.50,"s":"<ä>"}}`},
 		{"broadcast", `{"topic":"t","event":"e","except":"a.1"}`, "topic:t", `{"event":"e","except":"a.1"}`},
 		{"broadcast", `{"topic":"t","event":"e","payload_base64":"AAE="}`, "topic:t", `{"event":"e","payload_base64":"AAE="}`},
+		{"broadcast", `{"topic":"t","event":"e","except":null,"payload":null,"payload_base64":null}`, "topic:t", `{"event":"e"}`},
+		{"broadcast", `{"topic":"` + strings.Repeat("x", 255) + `","event":"e","payload_base64":""}`, "topic:" + strings.Repeat("x", 255), `{"event":"e","payload_base64":""}`},
+		{"broadcast", `{"topic":"` + strings.Repeat("x", 256) + `","event":"e"}`, "topic:" + strings.Repeat("x", 256), `{"event":"e"}`},
 		{"push", `{"id":"user:1","topic":"t","event":"e","payload":{}}`, "id:user:1", `{"event":"e","topic":"t","payload":{}}`},
 		{"disconnect", `{"id":"user:1"}`, "id:user:1", `{"event":"disconnect"}`},
 		{"disconnect", `{"connection":"a.1"}`, "conn:a.1", `{"event":"disconnect"}`},
@@ -75,6 +81,10 @@ func TestWhoMayAsk(t *testing.T) {
 		"another machine":         {open, []string{"From", "192.0.2.7:1"}, 403},
 		"a proxy here":            {open, []string{"X-Forwarded-For", "192.0.2.7"}, 403},
 		"another proxy here":      {open, []string{"Forwarded", "for=192.0.2.7"}, 403},
+		"a proxy that hides whom": {open, []string{"X-Forwarded-Proto", "https"}, 403},
+		"a proxy by its name":     {open, []string{"Via", "1.1 cache"}, 403},
+		"nginx":                   {open, []string{"X-Real-IP", "192.0.2.7"}, 403},
+		"a sidecar":               {open, []string{"X-Envoy-Expected-Rq-Timeout-Ms", "15000"}, 403},
 		"a name that points here": {open, []string{"Host", "evil.example:4001"}, 403},
 		"a name that looks so":    {open, []string{"Host", "localhost.evil.example"}, 403},
 		"a page":                  {open, []string{"Origin", "https://evil.example"}, 403},
@@ -102,6 +112,7 @@ func TestWhoMayAsk(t *testing.T) {
 }
 
 func TestBadRequests(t *testing.T) {
+	long := strings.Repeat("x", 256)
 	for name, c := range map[string]struct {
 		method, target, body string
 		header               []string
@@ -124,6 +135,14 @@ func TestBadRequests(t *testing.T) {
 		"a connection":     {"GET", "connections/x.9", "", nil, 404, "not_found"},
 		"a path":           {"GET", "topics/a/b/c", "", nil, 404, "not_found"},
 		"a method":         {"DELETE", "topics/a", "", nil, 405, "method_not_allowed"},
+		"not UTF-8":        {"POST", "broadcast", "{\"topic\":\"t\",\"event\":\"e\",\"payload\":{\"a\":\"\xff\"}}", nil, 400, "invalid_request"},
+		"a long topic":     {"POST", "broadcast", `{"topic":"` + long + `","event":"e","payload_base64":""}`, nil, 422, "invalid_message"},
+		"a long event":     {"POST", "push", `{"id":"u","topic":"t","event":"` + long + `","payload_base64":""}`, nil, 422, "invalid_message"},
+		"an empty except":  {"POST", "broadcast", `{"topic":"t","event":"e","except":""}`, nil, 422, "invalid_message"},
+		"an empty id":      {"POST", "disconnect", `{"id":"","connection":"a.1"}`, nil, 422, "invalid_message"},
+		"an empty pod":     {"POST", "rebalance", `{"share":1,"pod":""}`, nil, 422, "invalid_message"},
+		"no pod":           {"POST", "rebalance", `{"share":1,"pod":null}`, nil, 422, "invalid_message"},
+		"an empty time":    {"POST", "rebalance", `{"share":1,"within":""}`, nil, 422, "invalid_message"},
 		"a share":          {"POST", "rebalance", `{"share":0}`, nil, 422, "invalid_message"},
 		"a pod":            {"POST", "rebalance", `{"share":1,"pod":"zz"}`, nil, 404, "not_found"},
 		"a dead pod":       {"POST", "rebalance", `{"share":1,"pod":"c"}`, nil, 404, "not_found"},
@@ -182,6 +201,56 @@ func TestIdempotency(t *testing.T) {
 	}
 }
 
+// TestAnswerIsKeptLater: an answer that cannot be kept at once is kept when Redis is back, and the request is not carried out again.
+func TestAnswerIsKeptLater(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		op := &installation{forgets: 3}
+		h := newHandler(op, "")
+		body := `{"topic":"t","event":"e"}`
+		if w := ask(h, "POST", "/api/v1/broadcast", body, "Idempotency-Key", "k"); w.Code != 200 {
+			t.Errorf("got %d %s, want 200: it was sent", w.Code, w.Body)
+		}
+		if w := ask(h, "POST", "/api/v1/broadcast", body, "Idempotency-Key", "k"); w.Code != 409 {
+			t.Errorf("meanwhile: got %d %s, want 409", w.Code, w.Body)
+		}
+		time.Sleep(30 * time.Second)
+		w := ask(h, "POST", "/api/v1/broadcast", body, "Idempotency-Key", "k")
+		if w.Code != 200 || w.Header().Get("Idempotency-Replayed") != "true" || len(op.sent) != 1 {
+			t.Errorf("later: got %d %s, %d sent, want the first answer, and one sent", w.Code, w.Body, len(op.sent))
+		}
+	})
+}
+
+// TestWhoIsRebalanced: pods that stop are left out, nobody is told while one sheds, and whoever did not listen closes nothing.
+func TestWhoIsRebalanced(t *testing.T) {
+	stops := hub.PodState{ID: "stops", Left: time.Second, Reports: hub.PodReport{Connections: 10, Draining: true, Shedding: true}}
+	sheds := hub.PodState{ID: "sheds", Left: time.Second, Reports: hub.PodReport{Connections: 10, Shedding: true}}
+	dead := hub.PodState{ID: "dead", Left: -1, Reports: sheds.Reports}
+	for name, c := range map[string]struct {
+		op     *installation
+		body   string
+		status int
+		want   string
+		sent   int
+	}{
+		// b does not say how many it has, and a has no receiver: the first of these messages never has
+		"all":                {&installation{more: []hub.PodState{dead}}, `{"share":0.5}`, 202, `{"pods":[{"id":"a","closing":0},{"id":"b","closing":0}]}`, 2},
+		"one stops":          {&installation{more: []hub.PodState{stops}}, `{"share":0.5}`, 202, `{"pods":[{"id":"a","closing":0},{"id":"b","closing":0}]}`, 2},
+		"only one that does": {&installation{more: []hub.PodState{stops}}, `{"share":0.5,"pod":"stops"}`, 409, `"code":"rebalance_under_way"`, 0},
+		"one sheds":          {&installation{more: []hub.PodState{sheds}}, `{"share":0.5}`, 409, `"code":"rebalance_under_way"`, 0},
+		"that one":           {&installation{more: []hub.PodState{sheds}}, `{"share":0.5,"pod":"sheds"}`, 409, `"code":"rebalance_under_way"`, 0},
+		"another one":        {&installation{more: []hub.PodState{sheds}}, `{"share":0.5,"pod":"b"}`, 202, `{"pods":[{"id":"b","closing":0}]}`, 1},
+		"in part": {&installation{part: true}, `{"share":0.5}`, 503,
+			`"results":[{"pod":"a","status":"ok","receivers":0},{"pod":"b","status":"unavailable","receivers":null}]`, 1},
+		"a cluster": {&installation{cluster: true}, `{"share":0.5,"pod":"a"}`, 202, `{"pods":[{"id":"a","closing":5}]}`, 1},
+	} {
+		w := ask(newHandler(c.op, ""), "POST", "/api/v1/rebalance", c.body)
+		if w.Code != c.status || !strings.Contains(w.Body.String(), c.want) || len(c.op.sent) != c.sent {
+			t.Errorf("%s: got %d %s and %d told, want %d, %s and %d", name, w.Code, w.Body, len(c.op.sent), c.status, c.want, c.sent)
+		}
+	}
+}
+
 // TestTap: events come as they are published; what is too much is counted, and a fifth listener is refused.
 func TestTap(t *testing.T) {
 	op := &installation{tapped: make(chan func(string, []byte), 10)}
@@ -225,6 +294,22 @@ func TestTap(t *testing.T) {
 	}
 	if w := ask(server.Config.Handler, "GET", "/api/v1/tap?topic=a", ""); w.Code != http.StatusTooManyRequests {
 		t.Errorf("a fifth: got %d %s, want 429", w.Code, w.Body)
+	}
+}
+
+// TestTapEnds: who listens is told when nothing more will come.
+func TestTapEnds(t *testing.T) {
+	op := &installation{broken: make(chan struct{})}
+	server := httptest.NewServer(newHandler(op, ""))
+	t.Cleanup(server.Close)
+	response, err := http.Get(server.URL + "/api/v1/tap?topic=a")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer response.Body.Close()
+	close(op.broken)
+	if all, err := io.ReadAll(response.Body); err != nil || !strings.HasSuffix(string(all), "event: end\ndata: {}\n\n") {
+		t.Errorf("got %q, error %v, want the event end", all, err)
 	}
 }
 

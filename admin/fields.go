@@ -19,21 +19,33 @@ type fields struct {
 	rest    map[string][]byte // as they stand
 }
 
+// optional are the fields that a message may leave out.
+var optional = []string{"except", "payload", "payload_base64"}
+
 // errFields is what is wrong with the fields of a message.
 type errFields string
 
 func (e errFields) Error() string { return string(e) }
 
-// read reads an object that may have these strings, a payload if payload says so, and others that are handed on as they stand.
+// maxBinaryField is the longest topic or event of a binary message, in bytes: clients could not be sent a longer one.
+const maxBinaryField = 255
+
+// read reads an object that may have these strings, a payload if payload says so, and others that are handed on as they stand. A string
+// that is there is not empty: a script whose variable is not set must not do something else than was meant. null in place of what a
+// message may leave out is nothing, as in what is published through Redis.
 func read(body []byte, payload bool, texts, others []string) (*fields, error) {
 	f := &fields{texts: map[string]string{}, rest: map[string][]byte{}}
 	err := rawjson.Object(body, func(k, value []byte) error {
 		key := string(k)
 		switch {
+		case payload && string(value) == "null" && slices.Contains(optional, key):
 		case slices.Contains(texts, key):
 			text, err := rawjson.Unquote(value)
 			if err != nil {
 				return errFields(key + ": not a string")
+			}
+			if len(text) == 0 {
+				return errFields(key + ": empty")
 			}
 			f.texts[key] = string(text)
 		case payload && key == "payload":
@@ -69,11 +81,14 @@ func read(body []byte, payload bool, texts, others []string) (*fields, error) {
 	return f, nil
 }
 
-// needs returns an error if one of the strings is not there or empty.
+// needs returns an error if one of the strings is not there, or longer than clients can be sent.
 func (f *fields) needs(names ...string) error {
 	for _, name := range names {
-		if f.texts[name] == "" {
+		switch n := len(f.texts[name]); {
+		case n == 0:
 			return errFields(name + ": missing")
+		case f.binary && n > maxBinaryField:
+			return errFields(fmt.Sprintf("%s: longer than %d bytes, which a binary message cannot have", name, maxBinaryField))
 		}
 	}
 	return nil
@@ -99,10 +114,9 @@ func invalid(err error) error {
 
 // target is the address that id or connection names.
 func (f *fields) target() (hub.Address, error) {
-	id, hasID := f.texts["id"]
-	connection, hasConnection := f.texts["connection"]
+	id, connection := f.texts["id"], f.texts["connection"]
 	switch {
-	case hasID && hasConnection:
+	case id != "" && connection != "":
 		return "", errFields("id and connection: only one of them can be")
 	case id != "":
 		return hub.IDAddress(id), nil

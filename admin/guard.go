@@ -3,11 +3,13 @@ package admin
 import (
 	"crypto/sha256"
 	"crypto/subtle"
+	"maps"
 	"mime"
 	"net"
 	"net/http"
 	"net/netip"
 	"net/url"
+	"slices"
 	"strings"
 )
 
@@ -31,7 +33,7 @@ func local(r *http.Request) error {
 	switch {
 	case err != nil || !peer.Addr().Unmap().IsLoopback():
 		return problem("forbidden", "ROOST_API_TOKEN is not set: only this machine is answered")
-	case r.Header.Get("X-Forwarded-For") != "" || r.Header.Get("Forwarded") != "":
+	case slices.ContainsFunc(slices.Collect(maps.Keys(r.Header)), isOfProxy):
 		return problem("forbidden", "ROOST_API_TOKEN is not set: proxies are not answered")
 	case !isLoopback(r.Host):
 		return problem("forbidden", "ROOST_API_TOKEN is not set: Host has to be localhost or a loopback address")
@@ -42,6 +44,15 @@ func local(r *http.Request) error {
 		}
 	}
 	return nil
+}
+
+// isOfProxy tells whether a proxy adds a header, and a program does not. Those that forward bytes add none.
+func isOfProxy(name string) bool {
+	switch name {
+	case "Forwarded", "Via", "X-Real-Ip":
+		return true
+	}
+	return strings.HasPrefix(name, "X-Forwarded-") || strings.HasPrefix(name, "X-Envoy-")
 }
 
 // isLoopback tells whether a host, with or without a port, is this machine whatever a name server says.

@@ -14,10 +14,14 @@ import (
 type installation struct {
 	mu         sync.Mutex
 	sent       []hub.Message
+	more       []hub.PodState
 	down       error // what sending fails with
+	cluster    bool  // nobody knows how many listen
 	part       bool  // only the first message of a batch goes out
+	forgets    int   // so many times no answer can be kept
 	remembered map[string]string
 	tapped     chan func(topic string, body []byte)
+	broken     chan struct{} // closed: taps end
 }
 
 var _ hub.Operator = (*installation)(nil)
@@ -29,6 +33,9 @@ func (i *installation) Send(_ context.Context, messages []hub.Message) []hub.Sen
 	for n := range messages {
 		if sent[n] = (hub.Sent{Receivers: int64(n), Err: i.down}); i.part && n > 0 {
 			sent[n].Err = errors.New("away")
+		}
+		if i.cluster {
+			sent[n].Receivers = -1
 		}
 		if sent[n].Err == nil {
 			i.sent = append(i.sent, messages[n])
@@ -64,33 +71,39 @@ func (i *installation) FindConnection(_ context.Context, connection string) (hub
 }
 
 func (i *installation) ListPods(context.Context) ([]hub.PodState, error) {
-	return []hub.PodState{{ID: "a", Left: time.Second, Said: time.Now(), Reports: hub.PodReport{Connections: 10}}, {ID: "b", Left: time.Second}, {ID: "c", Left: -1}}, nil
+	return append([]hub.PodState{
+		{ID: "a", Left: time.Second, Said: time.Now(), Reports: hub.PodReport{Connections: 10}}, {ID: "b", Left: time.Second}, {ID: "c", Left: -1},
+	}, i.more...), nil
 }
 
-func (i *installation) Remember(_ context.Context, key, fingerprint string, _ time.Duration) ([]byte, error) {
+func (i *installation) Remember(_ context.Context, key, fingerprint string, _ time.Duration) (string, []byte, error) {
 	i.mu.Lock()
 	defer i.mu.Unlock()
 	was, found := i.remembered[key]
-	mark, result, _ := strings.Cut(was, " ")
+	print, result, _ := strings.Cut(was, " ")
 	switch {
 	case !found:
 		if i.remembered == nil {
 			i.remembered = map[string]string{}
 		}
 		i.remembered[key] = fingerprint + " "
-		return nil, nil
-	case mark != fingerprint:
-		return nil, hub.ErrOther
+		return fingerprint + " ", nil, nil
+	case print != fingerprint:
+		return "", nil, hub.ErrOther
 	case result == "":
-		return nil, hub.ErrPending
+		return "", nil, hub.ErrPending
 	}
-	return []byte(result), nil
+	return "", []byte(result), nil
 }
 
-func (i *installation) Conclude(_ context.Context, key, fingerprint string, result []byte, _ time.Duration) error {
+func (i *installation) Conclude(_ context.Context, key, mark string, result []byte, _ time.Duration) error {
 	i.mu.Lock()
 	defer i.mu.Unlock()
-	if i.remembered[key] = fingerprint + " " + string(result); result == nil {
+	if i.forgets > 0 {
+		i.forgets--
+		return errors.New("away")
+	}
+	if i.remembered[key] = mark + string(result); result == nil {
 		delete(i.remembered, key)
 	}
 	return nil
@@ -101,6 +114,10 @@ func (i *installation) Tap(ctx context.Context, _ hub.TopicMatch, ready func(), 
 	if i.tapped != nil {
 		i.tapped <- each
 	}
-	<-ctx.Done()
-	return ctx.Err()
+	select {
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-i.broken:
+		return errors.New("away")
+	}
 }

@@ -11,6 +11,7 @@ import (
 	"net/http"
 	"strconv"
 	"time"
+	"unicode/utf8"
 )
 
 // Bounds of requests.
@@ -19,6 +20,7 @@ const (
 	maxKey      = 255     // bytes of an idempotency key
 	keepResults = 24 * time.Hour
 	keepPending = time.Minute // what a pod that died had begun can be begun again then
+	keepPause   = time.Second // between two tries to keep an answer
 )
 
 // action carries out the body of a POST, and returns what to answer.
@@ -44,6 +46,9 @@ func (a *api) once(do action) handler {
 			}
 			return problem("invalid_request", "the body did not come whole")
 		}
+		if !utf8.Valid(body) {
+			return problem("invalid_request", "the body is not UTF-8")
+		}
 		ctx, cancel := bounded(r)
 		defer cancel()
 		key := r.Header.Get("Idempotency-Key")
@@ -65,7 +70,7 @@ func (a *api) once(do action) handler {
 func (a *api) remembered(ctx context.Context, w http.ResponseWriter, path, key string, body []byte, do action) error {
 	sum := sha256.Sum256(append([]byte(path+"\n"), body...))
 	fingerprint := hex.EncodeToString(sum[:])
-	before, err := a.op.Remember(ctx, key, fingerprint, keepPending)
+	mark, before, err := a.op.Remember(ctx, key, fingerprint, keepPending)
 	if err != nil {
 		return err
 	}
@@ -85,7 +90,7 @@ func (a *api) remembered(ctx context.Context, w http.ResponseWriter, path, key s
 	later, cancel := context.WithTimeout(later, callTimeout)
 	defer cancel()
 	if p := new(Problem); errors.As(err, &p) && p.Results == nil || err != nil && !errors.As(err, &p) {
-		_ = a.op.Conclude(later, key, fingerprint, nil, 0) // else it ends by itself
+		_ = a.op.Conclude(later, key, mark, nil, 0) // else it ends by itself
 		return err
 	} else if err != nil {
 		status, answer = p.Status, p // a part was done: the same request must not do it again
@@ -97,11 +102,27 @@ func (a *api) remembered(ctx context.Context, w http.ResponseWriter, path, key s
 		return err
 	}
 	whole := bytes.TrimSpace(text.Bytes())
-	if result, err := json.Marshal(kept{status, whole}); err == nil {
-		_ = a.op.Conclude(later, key, fingerprint, result, keepResults)
+	if result, err := json.Marshal(kept{status, whole}); err == nil && a.op.Conclude(later, key, mark, result, keepResults) != nil {
+		go a.keep(context.WithoutCancel(ctx), key, mark, result)
 	}
 	if err != nil {
 		return err
 	}
 	return reply(w, status, json.RawMessage(whole))
+}
+
+// keep keeps an answer that could not be kept at once. It tries as long as the key is taken.
+func (a *api) keep(ctx context.Context, key, mark string, result []byte) {
+	ctx, cancel := context.WithTimeout(ctx, keepPending)
+	defer cancel()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-time.After(keepPause):
+		}
+		if a.op.Conclude(ctx, key, mark, result, keepResults) == nil {
+			return
+		}
+	}
 }

@@ -13,9 +13,10 @@ import (
 // maxBatch is how many messages one request may have.
 const maxBatch = 1000
 
-// result is what became of one message. Receivers is how many pods listened; it is null in a Redis Cluster, where nobody knows.
+// result is what became of one message. Receivers is how many pods and taps listened; it is null in a Redis Cluster, where nobody knows.
 type result struct {
-	Status    string `json:"status"` // "ok", or "unavailable"
+	Pod       string `json:"pod,omitempty"` // that was told something
+	Status    string `json:"status"`        // "ok", or "unavailable"
 	Receivers *int64 `json:"receivers"`
 }
 

@@ -283,9 +283,16 @@ func TestRebalance(t *testing.T) {
 		}
 		return nil
 	})
-	if got := a.api(t, "rebalance", `{"share":1,"within":"0s","pod":`+quote(a.id())+`}`); got.code != http.StatusAccepted {
-		t.Fatalf("got %v, want 202", got)
+	answered := func(body string, code int) {
+		t.Helper()
+		eventually(t, func() error { // when the pod has said that it begins or ends
+			if got := a.api(t, "rebalance", body); got.code != code {
+				return fmt.Errorf("%s: got %v, want %d", body, got, code)
+			}
+			return nil
+		})
 	}
+	answered(`{"share":1,"within":"0s","pod":`+quote(a.id())+`}`, http.StatusAccepted)
 	for _, c := range clients[a] {
 		c.WantClose(1012)
 	}
@@ -293,6 +300,11 @@ func TestRebalance(t *testing.T) {
 	if got := counts(); got[1] != 10 {
 		t.Errorf("got %v connections, want those of the other pod untouched", got)
 	}
+	slowly := `{"share":0.1,"within":"1h","pod":` + quote(b.id()) + `}`
+	answered(slowly, http.StatusAccepted)
+	answered(slowly, http.StatusConflict)
+	answered(`{"share":1}`, http.StatusConflict)
+	answered(`{"share":1,"pod":`+quote(a.id())+`}`, http.StatusAccepted)
 }
 
 // TestReadyNeedsProof: a pod whose link to Redis is silent, though open, is alive and not ready, and says why.

@@ -109,8 +109,8 @@ var ErrShedding = errors.New("gateway: connections are being closed already")
 
 // Shed closes a random share (above 0, up to 1) of the connections with 1012, spread over within, so that their clients
 // come back through the load balancer: to pods that were added, for one. It does not wait for that, and returns how many it
-// will close.
-func (g *Gateway) Shed(share float64, within time.Duration) (n int, err error) {
+// will close. ended, unless nil, is called when it is over.
+func (g *Gateway) Shed(share float64, within time.Duration, ended func()) (n int, err error) {
 	if !(share > 0 && share <= 1) || within < 0 {
 		return 0, fmt.Errorf("gateway: cannot shed a share of %v within %v", share, within)
 	}
@@ -133,8 +133,18 @@ func (g *Gateway) Shed(share float64, within time.Duration) (n int, err error) {
 			}
 		})
 		g.mu.Lock()
-		defer g.mu.Unlock()
 		g.shedding = false
+		g.mu.Unlock()
+		if ended != nil {
+			ended()
+		}
 	})
 	return len(conns), nil
+}
+
+// Shedding tells whether connections are being shed.
+func (g *Gateway) Shedding() bool {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return g.shedding
 }

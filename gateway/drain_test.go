@@ -21,14 +21,17 @@ func TestShed(t *testing.T) {
 		p.raw(nil)
 	}
 	for _, share := range []float64{0, -1, 1.5} {
-		if _, err := p.Shed(share, 0); err == nil {
+		if _, err := p.Shed(share, 0, nil); err == nil {
 			t.Errorf("Shed(%v) = nil, want an error", share)
 		}
 	}
-	if n, err := p.Shed(0.25, time.Hour); n != 5 || err != nil {
+	if n, err := p.Shed(0.25, time.Hour, nil); n != 5 || err != nil {
 		t.Errorf("Shed = %d, %v, want 5", n, err)
 	}
-	if _, err := p.Shed(0.25, 0); !errors.Is(err, gateway.ErrShedding) {
+	if !p.Shedding() {
+		t.Error("it is not shedding, though it was told to")
+	}
+	if _, err := p.Shed(0.25, 0, nil); !errors.Is(err, gateway.ErrShedding) {
 		t.Errorf("Shed while shedding = %v, want %v", err, gateway.ErrShedding)
 	}
 }
@@ -40,13 +43,19 @@ func TestShedCloses(t *testing.T) {
 	for range 20 {
 		p.raw(nil)
 	}
-	if n, err := p.Shed(0.25, 200*time.Millisecond); n != 5 || err != nil {
+	ended := make(chan bool, 1)
+	if n, err := p.Shed(0.25, 200*time.Millisecond, func() { ended <- p.Shedding() }); n != 5 || err != nil {
 		t.Errorf("Shed = %d, %v, want 5", n, err)
 	}
 	b.wantGone(t, "drained", "drained", "drained", "drained", "drained")
 	p.wantCounter(15, "roost_connections")
 	p.wantCounter(5, "roost_connections_closed_total", "code=1012", "reason=drained")
-	eventually(t, "end of shedding", func() bool { n, err := p.Shed(0.01, 0); return n == 0 && err == nil })
+	if still := <-ended; still {
+		t.Error("it is still shedding when that has ended")
+	}
+	if n, err := p.Shed(0.01, 0, nil); n != 0 || err != nil {
+		t.Errorf("Shed after it = %d, %v, want 0", n, err)
+	}
 }
 
 func TestMaxConnectionAge(t *testing.T) {

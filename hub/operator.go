@@ -27,13 +27,14 @@ type Operator interface {
 	// ListPods returns all pods, also those whose lease is over, and what they said last.
 	ListPods(ctx context.Context) ([]PodState, error)
 
-	// Remember keeps what became of a request under a key, for as long as keep. The first caller gets none; later ones what
-	// Conclude kept, or ErrPending while that is not known. It is ErrOther if the fingerprint is not the first one's.
-	Remember(ctx context.Context, key, fingerprint string, pending time.Duration) (result []byte, err error)
-	// Conclude says what became of it, or with nil that nothing has been done.
-	Conclude(ctx context.Context, key, fingerprint string, result []byte, keep time.Duration) error
+	// Remember takes a key for a request, for as long as pending. The first caller gets a mark; later ones what Conclude kept, or
+	// ErrPending while that is not known. It is ErrOther if the fingerprint is not the first one's.
+	Remember(ctx context.Context, key, fingerprint string, pending time.Duration) (mark string, result []byte, err error)
+	// Conclude keeps what became of the request for as long as keep, or with nil frees the key: nothing has been done. It leaves a
+	// key alone that is no longer the mark's.
+	Conclude(ctx context.Context, key, mark string, result []byte, keep time.Duration) error
 
-	// Tap hands what is published to topics to each, until ctx ends or the link breaks. each must not block.
+	// Tap hands what is published to topics to each, until ctx ends, the link breaks or the topic's slot moves. each must not block.
 	Tap(ctx context.Context, match TopicMatch, ready func(), each func(topic string, body []byte)) error
 }
 
@@ -54,7 +55,7 @@ type Message struct {
 
 // Sent is what became of a message.
 type Sent struct {
-	Receivers int64 // pods that listen; -1 in a Cluster, where no server knows
+	Receivers int64 // pods, and taps, that listen; -1 in a Cluster, where no server knows
 	Err       error
 }
 
@@ -87,7 +88,7 @@ type PodState struct {
 	Reports PodReport
 }
 
-// PodReport is what a pod says of itself every some seconds.
+// PodReport is what a pod says of itself every some seconds, and when it begins or ends to shed connections or to stop.
 type PodReport struct {
 	Version     string    `json:"version"`
 	Started     time.Time `json:"started"`
@@ -96,6 +97,7 @@ type PodReport struct {
 	Channels    int       `json:"channels"`
 	Topics      int       `json:"topics"` // that have members on this pod
 	Draining    bool      `json:"draining"`
+	Shedding    bool      `json:"shedding"` // it closes a share of its connections
 }
 
 // ControlAddress is where a pod is told to do something. Its events are pushes to a [Peer] whose connection id is

@@ -18,6 +18,7 @@ const (
 // be cut short.
 func (p *pod) drain(clients *http.Server, hurry <-chan struct{}) {
 	p.stopping.Store(true)
+	p.reportNow()
 	p.gateway.Retire()
 	delay, timeout := time.Duration(p.cfg.DrainDelay), time.Duration(p.cfg.DrainTimeout)
 	p.log.Info("stopping", "pod", string(p.cfg.PodID), "connections", p.gateway.Connections(), "delay", p.cfg.DrainDelay.String(), "within", p.cfg.DrainTimeout.String())

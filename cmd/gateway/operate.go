@@ -37,10 +37,18 @@ func (p *pod) report(ctx context.Context) error {
 		channels, topics := p.hub.Counts()
 		return hub.PodReport{
 			Version: build().Version, Started: started, Connections: p.gateway.Connections(), LongPoll: p.gateway.LongPolls(),
-			Channels: channels, Topics: topics, Draining: p.stopping.Load(),
+			Channels: channels, Topics: topics, Draining: p.stopping.Load(), Shedding: p.gateway.Shedding(),
 		}
-	})
+	}, p.changed)
 	return nil
+}
+
+// reportNow has the pod report at once.
+func (p *pod) reportNow() {
+	select {
+	case p.changed <- struct{}{}:
+	default: // it will anyway
+	}
 }
 
 // control is who is told what to do at the pod's control address.
@@ -59,11 +67,12 @@ func (c control) Push(_, event string, payload []byte, _ bool) {
 		return
 	}
 	within := time.Duration(r.WithinMS) * time.Millisecond
-	n, err := c.pod.gateway.Shed(r.Share, within)
+	n, err := c.pod.gateway.Shed(r.Share, within, c.pod.reportNow)
 	if err != nil {
 		c.pod.log.Warn("not rebalanced", "err", err)
 		return
 	}
+	c.pod.reportNow()
 	c.pod.log.Info("rebalancing", "connections", n, "within", within.String())
 }
 

@@ -34,11 +34,12 @@ type pod struct {
 	tracing *tracing // nil if it is off
 
 	stopping atomic.Bool
+	changed  chan struct{} // has room for one: there is something to report
 }
 
 // newPod builds the pod. Nothing runs and nothing listens yet.
 func newPod(cfg *config, log *slog.Logger) (*pod, error) {
-	p := &pod{cfg: cfg, log: log, metrics: admin.NewRegistry(build())}
+	p := &pod{cfg: cfg, log: log, metrics: admin.NewRegistry(build()), changed: make(chan struct{}, 1)}
 	var err error
 	if p.tracing, err = newTracing(log); err != nil {
 		return nil, err

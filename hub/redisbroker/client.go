@@ -20,7 +20,8 @@ const (
 // bufferSize is that of each pooled connection, in bytes. There are few, and the batches are larger than any buffer.
 const bufferSize = 16 << 10
 
-// noRetry tells go-redis to send every command once: a PUBLISH that is sent again may arrive twice.
+// noRetry tells go-redis not to send a command again that failed. The client of a whole cluster does it all the same, when it waited
+// in vain or the connection broke. So what must not be done twice, as a PUBLISH, goes to the client of a node.
 const noRetry = -1
 
 // client is a go-redis client for any kind of installation.

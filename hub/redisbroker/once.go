@@ -27,5 +27,5 @@ func PublishOnce(ctx context.Context, cfg Config, addr hub.Address, body []byte)
 	if err != nil {
 		return 0, err
 	}
-	return c.publish(ctx, node, k.channel(addr), isSharded(addr), body).Result()
+	return c.publish(ctx, node, k.channel(addr), isSharded(addr), body)
 }

@@ -19,33 +19,11 @@ var _ hub.Operator = (*Broker)(nil)
 // Send implements [hub.Operator]. Messages to one address keep their order.
 func (b *Broker) Send(ctx context.Context, messages []hub.Message) []hub.Sent {
 	sent := make([]hub.Sent, len(messages))
-	k := b.directory.keys
-	byNode := map[*redis.Client][]int{}
+	batch := make([]publication, len(messages))
 	for i, m := range messages {
-		node, err := b.client.node(ctx, b.client.way(k, m.Addr))
-		if err != nil {
-			sent[i].Err = err
-			continue
-		}
-		byNode[node] = append(byNode[node], i)
+		batch[i] = publication{addr: m.Addr, body: m.Body, sent: &sent[i]}
 	}
-	for node, list := range byNode {
-		pipe := node.Pipeline()
-		for _, i := range list {
-			b.client.publish(ctx, pipe, k.channel(messages[i].Addr), isSharded(messages[i].Addr), messages[i].Body)
-		}
-		cmds, err := pipe.Exec(ctx)
-		if err != nil {
-			b.client.suspect(ctx)
-		}
-		for at, i := range list {
-			n, err := cmds[at].(*redis.IntCmd).Result()
-			if b.client.cluster != nil {
-				n = -1
-			}
-			sent[i] = hub.Sent{Receivers: n, Err: err}
-		}
-	}
+	b.publisher.send(ctx, batch)
 	return sent
 }
 
@@ -66,9 +44,11 @@ func (b *Broker) countTopics(ctx context.Context, topics []string) ([]hub.TopicC
 		pipe.SCard(ctx, k.members(topic))
 		pipe.HLen(ctx, k.presence(topic))
 	}
-	cmds, err := pipe.Exec(ctx)
-	if err != nil && !strings.Contains(err.Error(), "WRONGTYPE") {
-		return nil, err
+	cmds, _ := pipe.Exec(ctx) // each command has its own error
+	for _, c := range cmds {
+		if err := c.Err(); err != nil && !redis.HasErrorPrefix(err, "WRONGTYPE") { // not one of our sets: nobody is in it
+			return nil, err
+		}
 	}
 	counts := make([]hub.TopicCount, len(topics))
 	for i, topic := range topics {
@@ -193,10 +173,11 @@ func (b *Broker) ListPods(ctx context.Context) ([]hub.PodState, error) {
 		pods[i].Left = time.UnixMilli(int64(l.Score)).Sub(now)
 		reports[i] = pipe.Get(ctx, k.report(pods[i].ID))
 	}
-	if _, err := pipe.Exec(ctx); err != nil && !errors.Is(err, redis.Nil) {
-		return nil, err
-	}
+	_, _ = pipe.Exec(ctx) // each command has its own error
 	for i := range pods {
+		if err := reports[i].Err(); err != nil && !errors.Is(err, redis.Nil) {
+			return nil, err
+		}
 		var r report
 		if json.Unmarshal([]byte(reports[i].Val()), &r) == nil {
 			pods[i].Said, pods[i].Reports = r.At, r.PodReport

@@ -162,16 +162,15 @@ func (p *pod) subscribe(t testing.TB, addr hub.Address) {
 	}
 }
 
-// await waits for a done to be called.
-func await(t testing.TB, done <-chan error) error {
+// await waits for what comes next, a done being called for one.
+func await[T any](t testing.TB, done <-chan T) (got T) {
 	t.Helper()
 	select {
-	case err := <-done:
-		return err
+	case got = <-done:
 	case <-time.After(20 * time.Second):
-		t.Fatal("done was not called within 20 s")
-		return nil
+		t.Fatal("nothing came within 20 s")
 	}
+	return got
 }
 
 // publish publishes as a backend does.

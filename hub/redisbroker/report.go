@@ -23,9 +23,9 @@ type report struct {
 // report is what a pod said of itself last.
 func (k keys) report(pod string) string { return k.prefix + "pod:" + pod + ":report" }
 
-// Report writes down what this pod says of itself, now and every some seconds, until ctx ends; then it takes it back. It blocks. While
-// Redis is away it goes on trying.
-func (b *Broker) Report(ctx context.Context, ask func() hub.PodReport) {
+// Report writes down what this pod says of itself, now, every some seconds and when something comes from early, until ctx ends; then it
+// takes it back. It blocks. While Redis is away it goes on trying.
+func (b *Broker) Report(ctx context.Context, ask func() hub.PodReport, early <-chan struct{}) {
 	key := b.directory.keys.report(b.directory.keys.pod)
 	ticker := time.NewTicker(reportInterval)
 	defer ticker.Stop()
@@ -40,6 +40,7 @@ func (b *Broker) Report(ctx context.Context, ask func() hub.PodReport) {
 			b.client.Del(last, key)
 			return
 		case <-ticker.C:
+		case <-early:
 		}
 	}
 }

@@ -4,8 +4,6 @@ import (
 	"context"
 	"encoding/base64"
 
-	"github.com/redis/go-redis/v9"
-
 	"roost/hub"
 )
 
@@ -19,6 +17,7 @@ const (
 type appender struct {
 	keys   keys
 	client *client
+	sender sender[appended]
 	length int64 // of the stream, about
 	queue  *batcher[appended]
 }
@@ -33,7 +32,9 @@ func newAppender(k keys, c *client, length int64) *appender {
 		e := &a.entry
 		return len(e.Connection) + len(e.ID) + len(e.Topic) + len(e.JoinRef) + len(e.Ref) + len(e.Event) + len(e.Payload)
 	}
-	return &appender{keys: k, client: c, length: length, queue: newBatcher(maxAppends, maxAppendedSize, size)}
+	a := &appender{keys: k, client: c, length: length, queue: newBatcher(maxAppends, maxAppendedSize, size)}
+	a.sender = sender[appended]{client: c, command: a.command, end: func(item appended, _ *command, err error) { item.done <- err }}
+	return a
 }
 
 func (a *appender) append(ctx context.Context, e hub.StreamEntry) error {
@@ -49,20 +50,27 @@ func (a *appender) append(ctx context.Context, e hub.StreamEntry) error {
 	}
 }
 
+// send appends a batch in one go. It goes to the stream's node itself: a client of a whole cluster would send it again when the
+// connection breaks.
 func (a *appender) send(ctx context.Context, batch []appended) {
-	pipe := a.client.Pipeline()
-	for i := range batch {
-		e := &batch[i].entry
-		values := []any{"connection", e.Connection, "id", e.ID, "topic", e.Topic, "join_ref", e.JoinRef, "ref", e.Ref, "event", e.Event}
-		if e.Binary {
-			values = append(values, "payload_base64", base64.StdEncoding.EncodeToString(e.Payload))
-		} else {
-			values = append(values, "payload", e.Payload)
-		}
-		pipe.XAdd(ctx, &redis.XAddArgs{Stream: a.keys.pushes(), MaxLen: a.length, Approx: true, Values: values})
+	node, err := a.client.node(ctx, a.keys.pushes())
+	if err != nil {
+		a.sender.fail(batch, err)
+		return
 	}
-	cmds, _ := pipe.Exec(ctx) // each command has its own error
-	for i := range batch {
-		batch[i].done <- cmds[i].Err()
+	a.sender.sendTo(ctx, node, batch, 0)
+}
+
+func (a *appender) command(ctx context.Context, item appended) *command {
+	e := &item.entry
+	args := []any{
+		"xadd", a.keys.pushes(), "maxlen", "~", a.length, "*",
+		"connection", e.Connection, "id", e.ID, "topic", e.Topic, "join_ref", e.JoinRef, "ref", e.Ref, "event", e.Event,
 	}
+	if e.Binary {
+		args = append(args, "payload_base64", base64.StdEncoding.EncodeToString(e.Payload))
+	} else {
+		args = append(args, "payload", e.Payload)
+	}
+	return newCommand(ctx, args...)
 }
