@@ -8,7 +8,8 @@ import (
 	"github.com/golang-jwt/jwt/v5"
 )
 
-// Sign makes a token for trying out, with the first shared secret of cfg.Keys and the first of cfg.Algorithms that takes it. A lifetime of 0 means that it never ends.
+// Sign makes a token for trying out, with the first shared secret of cfg.Keys and the first of cfg.Algorithms that takes it. A
+// lifetime of 0 means that it never ends.
 func Sign(cfg Config, sub string, topics []string, lifetime time.Duration) (string, error) {
 	keys, err := ParseKeys(cfg.Keys)
 	if err != nil {
