@@ -197,6 +197,12 @@ func TestDisconnectsOfAFrozenPod(t *testing.T) {
 	l.pod(server, "pod-b", more)
 	frozen := assemble(t, a, newTopic("notice"), 5)
 	idle := dial(t, a, "vsn=2.0.0") // in no topic
+	eventually(t, func() error {    // a connection is entered right behind its handshake
+		if n := server.client.HLen(context.Background(), "roost:pod:pod-a:members").Val(); n != 11 {
+			return fmt.Errorf("got %d entries, want 5 members and 6 connections", n)
+		}
+		return nil
+	})
 	a.signal(t, syscall.SIGSTOP)
 	wantPods(t, server, "pod-b")
 	wantReasons(t, l.wantEnds(5, leaves), map[string]int{"pod_lost": 5})

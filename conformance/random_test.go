@@ -14,9 +14,11 @@ import (
 	"os/exec"
 	"slices"
 	"strings"
-	"syscall"
+	"sync"
 	"testing"
 	"time"
+
+	"github.com/redis/go-redis/v9"
 
 	"roost/internal/redistest"
 )
@@ -26,11 +28,12 @@ var (
 	randomSeed   = flag.Uint64("random.seed", 0, "the randomized test's seed; 0 takes a new one")
 )
 
-// chaos is three pods with toxiproxies in front of Redis, a crowd of phoenix.js clients, and what they should believe.
+// chaos is three pods, their Redis, a crowd of phoenix.js clients, and what they should believe.
 type chaos struct {
 	t      *testing.T
 	random *rand.Rand
-	redis  *redistest.Server
+	redis  redis.UniversalClient
+	more   settings // of the pods
 	ledger *ledger
 	front  *service
 	pods   []*randomPod
@@ -47,7 +50,7 @@ type part struct{ key, d string }
 type randomPod struct {
 	*pod
 	id         string
-	proxy      *redistest.Proxy
+	url        string // of its Redis
 	generation int
 	frozen     bool
 }
@@ -115,7 +118,9 @@ func (c *chaos) startPod(n int) {
 		p.log.Close()
 	}
 	p.id = fmt.Sprintf("chaos-%d-%d", n, p.generation)
-	p.pod = c.ledger.pod(&redisServer{}, p.id, settings{"REDIS_URL": p.proxy.URL, "ROOST_PRESENCE_GRACE": "0s", "LOG_LEVEL": "info"})
+	own := settings{"REDIS_URL": p.url, "ROOST_PRESENCE_GRACE": "0s", "LOG_LEVEL": "info"}
+	maps.Copy(own, c.more)
+	p.pod = c.ledger.pod(&redisServer{}, p.id, own)
 }
 
 // ready sends new clients to the pods that run.
@@ -172,86 +177,6 @@ func (c *chaos) act(topics []string) {
 	}
 }
 
-// disturb does something to a pod, its link or Redis.
-func (c *chaos) disturb() {
-	n := c.random.IntN(len(c.pods))
-	p := c.pods[n]
-	pause := time.Duration(c.random.IntN(4000)) * time.Millisecond
-	switch what := c.random.IntN(6); what {
-	case 0, 1:
-		c.t.Logf("kill -9 %s", p.cmd.Args)
-		p.signal(c.t, syscall.SIGKILL)
-		p.cmd.Wait()
-		p.frozen = true
-		c.ready()
-		c.later(pause, func() { c.startPod(n); p.frozen = false; c.ready() })
-	case 2:
-		c.t.Logf("SIGSTOP for %v", pause+leaseTime/2)
-		p.signal(c.t, syscall.SIGSTOP)
-		p.frozen = true
-		c.ready()
-		c.later(pause+leaseTime/2, func() { p.signal(c.t, syscall.SIGCONT); p.frozen = false; c.ready() })
-	case 3:
-		c.t.Logf("the link is cut for %v", pause)
-		p.proxy.Swallow(c.t)
-		c.later(pause, func() { p.proxy.Heal(c.t) })
-	case 4:
-		c.told()
-		c.t.Log("FLUSHALL")
-		if err := c.redis.Client.FlushAll(context.Background()).Err(); err != nil {
-			c.t.Fatal(err)
-		}
-		c.entered()
-	case 5:
-		c.t.Logf("rolling restart of one pod")
-		p.frozen = true
-		c.ready()
-		p.signal(c.t, syscall.SIGTERM)
-		p.ended(c.t)
-		c.startPod(n)
-		p.frozen = false
-		c.ready()
-	}
-}
-
-// Redis alone knows what a dead pod had entered until that is told, and a pod alone what it has yet to enter again after a FLUSHALL.
-// Who loses both loses notices, so c does not flush before the former is done (told), nor kill before the latter is (entered).
-
-// told goes on with clients until there is nothing of dead pods in Redis.
-func (c *chaos) told() {
-	ctx := context.Background()
-	c.await("the sweep of dead pods", func() bool { return c.redis.Client.ZCard(ctx, "roost:pods").Val() == int64(len(c.pods)) })
-	for _, p := range c.pods {
-		c.await("the notices of "+p.id, func() bool { return c.redis.Client.XLen(ctx, "roost:pod:"+p.id+":notices").Val() == 0 })
-	}
-}
-
-// entered goes on with clients until the pods have entered all again.
-func (c *chaos) entered() {
-	for _, p := range c.pods {
-		c.await("the lease of "+p.id, func() bool { return c.redis.Client.ZScore(context.Background(), "roost:pods", p.id).Err() == nil })
-	}
-	c.later(500*time.Millisecond, func() {})
-}
-
-// await goes on with clients until something is so.
-func (c *chaos) await(what string, so func() bool) {
-	for end := time.Now().Add(calmTime); !so(); c.later(100*time.Millisecond, func() {}) {
-		if time.Now().After(end) {
-			c.t.Fatalf("got no %s within %v", what, calmTime)
-		}
-	}
-}
-
-// later goes on with clients for a while and then does something.
-func (c *chaos) later(wait time.Duration, then func()) {
-	for end := time.Now().Add(wait); time.Now().Before(end); {
-		c.act(randomTopics)
-		time.Sleep(time.Duration(c.random.IntN(100)) * time.Millisecond)
-	}
-	then()
-}
-
 var randomTopics = []string{"room:pres-random-1", "room:pres-random-2", "room:pres-random-3"}
 
 // wanted is what everybody should believe of a topic: key to the ds of its metas, and how many members there are.
@@ -282,11 +207,11 @@ func (c *chaos) atRest() error {
 	ctx := context.Background()
 	for _, topic := range randomTopics {
 		want, members := c.wanted(topic)
-		if n := c.redis.Client.SCard(ctx, "roost:{"+topic+"}:members").Val(); n != int64(members) {
+		if n := c.redis.SCard(ctx, "roost:{"+topic+"}:members").Val(); n != int64(members) {
 			return fmt.Errorf("%s has %d members in Redis, want %d", topic, n, members)
 		}
 		kept := map[string][]string{}
-		for _, value := range c.redis.Client.HGetAll(ctx, "roost:{"+topic+"}:presence").Val() {
+		for _, value := range c.redis.HGetAll(ctx, "roost:{"+topic+"}:presence").Val() {
 			var s struct {
 				Key  string
 				Meta struct{ D string }
@@ -343,33 +268,40 @@ func (c *chaos) rest() {
 	c.t.Fatal(err)
 }
 
-// TestRandom: whatever clients do, and whatever happens to pods and Redis, at rest every client believes what Redis holds and what
-// was done, and the backend has been told the end of every join that was answered ok, once.
-func TestRandom(t *testing.T) {
+// newChaos starts three pods and the process of the clients. connect gives pod n the URL of its Redis.
+func newChaos(t *testing.T, client redis.UniversalClient, connect func(n int) string, more settings) *chaos {
+	t.Helper()
 	seed := *randomSeed
 	if seed == 0 {
 		seed = uint64(time.Now().UnixNano())
 	}
 	t.Logf("-random.seed %d", seed)
 	c := &chaos{
-		t: t, random: rand.New(rand.NewPCG(seed, 1)), redis: redistest.Start(t), ledger: newLedger(t), front: newService(t),
+		t: t, random: rand.New(rand.NewPCG(seed, 1)), redis: client, more: more, ledger: newLedger(t), front: newService(t),
 		crowd: newCrowd(t), clients: map[string]map[string]*part{},
 	}
 	for n := range 3 {
-		c.pods = append(c.pods, &randomPod{proxy: redistest.Between(t, c.redis)})
+		c.pods = append(c.pods, &randomPod{url: connect(n)})
 		c.startPod(n)
 	}
 	c.ready()
-	for round := range *randomRounds {
+	return c
+}
+
+// run lets clients do what they like, disturbs them, and looks whether they come to rest, some rounds long. In the end all have
+// gone, and the backend knows.
+func (c *chaos) run(rounds int, disturbances []disturbance) {
+	c.t.Helper()
+	for round := range rounds {
 		for range 20 + c.random.IntN(20) {
 			c.act(randomTopics)
 			time.Sleep(time.Duration(c.random.IntN(30)) * time.Millisecond)
 		}
 		for range c.random.IntN(3) {
-			c.disturb()
+			disturbances[c.random.IntN(len(disturbances))](c)
 		}
 		c.rest()
-		t.Logf("round %d at rest, %d clients", round+1, len(c.clients))
+		c.t.Logf("round %d at rest, %d clients", round+1, len(c.clients))
 	}
 	for _, name := range slices.Sorted(maps.Keys(c.clients)) {
 		c.crowd.tell(map[string]any{"do": "close", "client": name})
@@ -377,6 +309,43 @@ func TestRandom(t *testing.T) {
 	}
 	c.rest()
 	c.settled()
+}
+
+// TestRandom: whatever clients do, and whatever happens to pods and Redis, at rest every client believes what Redis holds and what
+// was done, and the backend has been told the end of every join that was answered ok, once.
+func TestRandom(t *testing.T) {
+	s := redistest.Start(t)
+	var proxies []*redistest.Proxy
+	c := newChaos(t, s.Client, func(int) string {
+		p := redistest.Between(t, s)
+		proxies = append(proxies, p)
+		return p.URL
+	}, nil)
+	c.run(*randomRounds, []disturbance{(*chaos).kill, (*chaos).kill, (*chaos).freeze, (*chaos).restart, (*chaos).flush, cutLinks(proxies)})
+}
+
+// TestRandomCluster is the same on a Cluster whose slots move and whose masters change, crash or lose what they hold.
+func TestRandomCluster(t *testing.T) {
+	for name, sharded := range map[string]string{"plain": "off", "sharded": "on"} {
+		t.Run(name, func(t *testing.T) {
+			s := redistest.StartCluster(t, 1)
+			c := newChaos(t, s.Client, func(int) string { return s.URL }, settings{"ROOST_REDIS_SHARDED_PUBSUB": sharded})
+			crash := sync.OnceFunc(func() { c.crash(s) })
+			c.run(*randomRounds, []disturbance{
+				(*chaos).kill, (*chaos).freeze, (*chaos).restart, moveSlots(s), failOver(s), flushOne(s), func(*chaos) { crash() },
+			})
+		})
+	}
+}
+
+// TestRandomSentinel is the same where Sentinel makes a replica the master.
+func TestRandomSentinel(t *testing.T) {
+	s := redistest.StartSentinel(t)
+	sentinel := strings.TrimSuffix(strings.TrimPrefix(s.URL, "redis+sentinel://"), "/main")
+	client := redis.NewFailoverClient(&redis.FailoverOptions{MasterName: "main", SentinelAddrs: []string{sentinel}})
+	t.Cleanup(func() { _ = client.Close() })
+	c := newChaos(t, client, func(int) string { return s.URL }, nil)
+	c.run(*randomRounds, []disturbance{(*chaos).kill, (*chaos).freeze, (*chaos).restart, promote(sentinel)})
 }
 
 // settled checks that the backend was told the end of all joins that clients were answered ok, and no end twice.
