@@ -116,6 +116,12 @@ func (h *Hub) PodID() string { return h.cfg.PodID }
 // Ready tells whether the link to the other pods stands.
 func (h *Hub) Ready() bool { return h.ready.Load() }
 
+// Takes tells whether the Broker can carry topic.
+func (h *Hub) Takes(topic string) bool {
+	c, ok := h.cfg.Broker.(Chooser)
+	return !ok || c.Takes(topic)
+}
+
 // Run carries messages until ctx ends, and then as long as the Broker takes to stop. It blocks.
 func (h *Hub) Run(ctx context.Context) error {
 	g, ctx := errgroup.WithContext(ctx)

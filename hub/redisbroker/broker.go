@@ -100,6 +100,7 @@ var (
 	_ hub.Roster = (*Broker)(nil)
 	_ hub.Stream = (*Broker)(nil)
 
+	_ hub.Chooser   = (*Broker)(nil)
 	_ hub.Directory = (*Broker)(nil)
 	_ hub.Tracker   = (*Broker)(nil)
 )
@@ -214,6 +215,11 @@ func (b *Broker) age() float64 {
 		oldest = max(oldest, b.shards.age())
 	}
 	return oldest.Seconds()
+}
+
+// Takes implements [hub.Chooser]. A cluster refuses topics whose keys are in different slots.
+func (b *Broker) Takes(topic string) bool {
+	return b.client.cluster == nil || !b.roster.keys.torn(topic)
 }
 
 // Subscribe implements [hub.Broker].

@@ -56,6 +56,12 @@ func (k keys) members(topic string) string { return k.prefix + "{" + topic + "}:
 func (k keys) presence(topic string) string     { return k.prefix + "{" + topic + "}:presence" }
 func (k keys) shownVersion(topic string) string { return k.prefix + "{" + topic + "}:presence_version" }
 
+// torn tells whether the keys of topic are in different slots of a cluster, where no script can change both: a tag that is empty,
+// or begins with }, is none.
+func (k keys) torn(topic string) bool {
+	return slotOf(k.presence(topic)) != slotOf(k.shownVersion(topic))
+}
+
 // index is the hash of all that this pod entered into sets: field by [indexField], value the join ref.
 func (k keys) index() string { return k.indexOf(k.pod) }
 

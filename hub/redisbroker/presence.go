@@ -105,7 +105,7 @@ func (w *rosterWrite) shows(ctx context.Context, k keys, channel func(topic stri
 				args = append(args, op.args...)
 			}
 			cmd := w.Eval(ctx, presenceScript, []string{k.presence(topic), k.shownVersion(topic)}, args...)
-			w.topics = append(w.topics, topic)
+			w.topics = append(w.topics, &topic)
 			calls = append(calls, presenceCall{topic, ops[:n], cmd})
 			ops = ops[n:]
 		}

@@ -11,14 +11,22 @@ import (
 	"roost/hub"
 )
 
-// topicErrors says for which topics nothing can be written, because somebody put another type under the key of the set.
-// That is no reason for any other topic to wait.
+// topicErrors says for which topics nothing can be written. That is no reason for any other topic to wait.
 type topicErrors map[string]error
+
+// topicMarks are in the errors that no other topic gets: somebody put another type under a key of the topic, or what a script
+// cannot read, or a cluster has its keys in different slots. redis.call within a script tells of "@user_script:".
+var topicMarks = []string{"WRONGTYPE ", "CROSSSLOT ", " user_script:"}
+
+// ofTopic tells whether err is the answer to a command for one topic that says nothing of the others.
+func ofTopic(err error) bool {
+	return slices.ContainsFunc(topicMarks, func(mark string) bool { return strings.Contains(err.Error(), mark) })
+}
 
 // rosterWrite is a pipeline, and the topics of its commands.
 type rosterWrite struct {
 	redis.Pipeliner
-	topics   []string // of each command, "" for the lease and the index
+	topics   []*string // of each command, nil for the lease and the index
 	unusable topicErrors
 }
 
@@ -35,7 +43,7 @@ func (r *roster) store(ctx context.Context, c changes) (topicErrors, error) {
 	if len(c.add) > 0 || len(c.notices) > 0 {
 		till, _ := r.lease.held()
 		leases = w.ZAddNX(ctx, r.keys.pods(), redis.Z{Score: float64(till), Member: r.keys.pod})
-		w.topics = append(w.topics, "")
+		w.topics = append(w.topics, nil)
 	}
 	leave := func(topic string, ids []any) { w.SRem(ctx, r.keys.members(topic), ids...) }
 	w.sets(c.remove, leave)
@@ -71,7 +79,7 @@ func (r *roster) store(ctx context.Context, c changes) (topicErrors, error) {
 func (w *rosterWrite) notices(ctx context.Context, o *outbox, notices []*hub.Notice) {
 	for _, n := range notices {
 		o.add(ctx, w, n)
-		w.topics = append(w.topics, "")
+		w.topics = append(w.topics, nil)
 	}
 }
 
@@ -83,7 +91,7 @@ func (w *rosterWrite) enter(ctx context.Context, key string, members []hub.Membe
 			fields = append(fields, indexField(m), indexValue(m))
 		}
 		w.HSet(ctx, key, fields...)
-		w.topics = append(w.topics, "")
+		w.topics = append(w.topics, nil)
 	}
 }
 
@@ -95,7 +103,7 @@ func (w *rosterWrite) forget(ctx context.Context, key string, members []hub.Memb
 			fields = append(fields, indexField(m))
 		}
 		w.HDel(ctx, key, fields...)
-		w.topics = append(w.topics, "")
+		w.topics = append(w.topics, nil)
 	}
 }
 
@@ -115,7 +123,7 @@ func (w *rosterWrite) sets(members []hub.Member, command func(topic string, conn
 		}
 		if len(connections) > 0 {
 			command(topic, connections)
-			w.topics = append(w.topics, topic)
+			w.topics = append(w.topics, &topic)
 		}
 		members = members[n:]
 	}
@@ -139,11 +147,11 @@ func (w *rosterWrite) exec(ctx context.Context) error {
 		err := cmd.Err()
 		switch {
 		case err == nil:
-		case topics[i] != "" && strings.Contains(err.Error(), "WRONGTYPE"):
+		case topics[i] != nil && ofTopic(err):
 			if w.unusable == nil {
 				w.unusable = topicErrors{}
 			}
-			w.unusable[topics[i]] = err
+			w.unusable[*topics[i]] = err
 		default:
 			return err
 		}

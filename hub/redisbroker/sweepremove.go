@@ -2,7 +2,6 @@ package redisbroker
 
 import (
 	"context"
-	"strings"
 
 	"github.com/redis/go-redis/v9"
 
@@ -44,7 +43,7 @@ func (s *sweeper) removeMembers(ctx context.Context, till int64, entries []hub.M
 	cmds, err := pipe.Exec(ctx)
 	for _, cmd := range cmds {
 		if err := cmd.Err(); err != nil {
-			if strings.Contains(err.Error(), "WRONGTYPE") {
+			if ofTopic(err) {
 				continue
 			}
 			return err
