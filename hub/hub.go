@@ -153,6 +153,7 @@ var (
 	_ Census = (*sink)(nil)
 
 	_ Returner = (*sink)(nil)
+	_ Follower = (*sink)(nil)
 )
 
 func (s *sink) LinkUp(lost bool) {
@@ -177,6 +178,8 @@ func (s *sink) Gap(addr Address) {
 		s.gap.note(addr, false)
 	}
 }
+
+func (s *sink) Reread() { (*Hub)(s).missedPresence("") }
 
 func (s *sink) LinkDown(error) { s.ready.Store(false) }
 

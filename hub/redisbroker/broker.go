@@ -92,6 +92,7 @@ type Broker struct {
 	sweeper   *sweeper
 	appender  *appender
 	directory *directory
+	masters   *masterWatch // nil unless it is a cluster
 	running   atomic.Bool
 }
 
@@ -133,6 +134,9 @@ func Open(cfg Config) (*Broker, error) {
 	b.sweeper = newSweeper(k, b.client, b.lease, b.roster, m, cfg.Logger)
 	b.appender = newAppender(k, b.client, cfg.StreamLength)
 	b.directory = newDirectory(k, b.client, cfg.AdvertiseURL, cfg.Logger)
+	if b.client.cluster != nil {
+		b.masters = newMasterWatch(k, b.client)
+	}
 	return b, nil
 }
 
@@ -193,12 +197,20 @@ func (b *Broker) Run(ctx context.Context, sink hub.Sink) error {
 // listen hands what arrives over all links to sink until ctx ends.
 func (b *Broker) listen(ctx context.Context, sink hub.Sink) {
 	var links sync.WaitGroup
+	follower, _ := sink.(hub.Follower)
 	if b.shards != nil {
 		sink = &oneByOne{sink: sink}
 		links.Go(func() { b.shards.run(ctx, sink) })
 	}
-	if b.client.cluster != nil {
-		links.Go(func() { b.client.watchMasters(ctx, b.roster.distrust) })
+	if b.masters != nil {
+		links.Go(func() {
+			b.masters.run(ctx, func() {
+				b.roster.distrust()
+				if follower != nil {
+					follower.Reread()
+				}
+			})
+		})
 	}
 	b.subs.gap = sink.Gap
 	links.Go(func() { b.link.run(ctx, sink) })

@@ -3,6 +3,7 @@ package redisbroker
 import (
 	"context"
 	"io"
+	"time"
 
 	"roost/hub"
 )
@@ -56,6 +57,9 @@ func (b *Broker) RemoveBefore(ctx context.Context, till int64, pod string, field
 	_, fromIndex = b.sweeper.removeFields(ctx, till, pod, fields)
 	return fromSets, fromIndex
 }
+
+// LookAtMasters sets how often b looks at the masters of its cluster. Call it before Run.
+func (b *Broker) LookAtMasters(every time.Duration) { b.masters.every = every }
 
 // SlotOf is the slot of a key or a shard channel.
 var SlotOf = slotOf

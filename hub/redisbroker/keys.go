@@ -127,6 +127,9 @@ func noticeID(record string) string {
 
 var globEscaper = strings.NewReplacer(`\`, `\\`, `*`, `\*`, `?`, `\?`, `[`, `\[`, `]`, `\]`)
 
+// marker is the nth of the keys by which is noticed that a master of a cluster has lost its data. They are spread over the slots.
+func (k keys) marker(n int) string { return k.prefix + "marker:" + strconv.Itoa(n) }
+
 // url holds the base URL of a pod's client port.
 func (k keys) url(pod string) string { return k.prefix + "pod:" + pod + ":url" }
 
