@@ -221,3 +221,37 @@ func TestVersionsUsedAgain(t *testing.T) {
 	dropMarkers(t, c)
 	w.awaitRefs(t, "pod-b.0", "pod-b.1", "pod-b.2", "pod-b.3")
 }
+
+// TestLostRemoval: a master that lacks the removal of a member has it done again, also where the pod has no other member. Who is
+// back stays.
+func TestLostRemoval(t *testing.T) {
+	c := redistest.StartCluster(t, 0)
+	p := startWatching(t, c, "pod-a")
+	gone := shown(hub.Member{Topic: "t", Connection: "pod-a.1", JoinRef: "null"})
+	back := shown(hub.Member{Topic: "u", Connection: "pod-a.1", JoinRef: "null"})
+	presence := map[string]map[string]string{}
+	for _, m := range []hub.Member{gone, back} {
+		joinAll(t, p, m)
+		p.track(t, m)
+		presence[m.Topic] = c.Client.HGetAll(t.Context(), "roost:{"+m.Topic+"}:presence").Val()
+		p.leave(m)
+	}
+	joinAll(t, p, back)
+	p.track(t, back)
+	if got := members(t, &c.Server, "t"); len(got) != 0 || len(presence["t"]) != 1 {
+		t.Fatalf("got members %q before, and presence %v then; want none, and one", got, presence["t"])
+	}
+	if err := c.Client.SAdd(t.Context(), "roost:{t}:members", "pod-a.1").Err(); err != nil {
+		t.Fatal(err)
+	}
+	if err := c.Client.HSet(t.Context(), "roost:{t}:presence", presence["t"]).Err(); err != nil {
+		t.Fatal(err)
+	}
+	dropMarkers(t, c)
+	redistest.Eventually(t, "end of the ghosts", func() bool {
+		return !exists(t, &c.Server, "roost:{t}:members") && !exists(t, &c.Server, "roost:{t}:presence")
+	})
+	if got := members(t, &c.Server, "u"); len(got) != 1 || !exists(t, &c.Server, "roost:{u}:presence") {
+		t.Errorf("got members %q of the other topic, want one, and a presence", got)
+	}
+}

@@ -40,6 +40,7 @@ type roster struct {
 	publish  func(addr hub.Address, body []byte, done func(error))
 	limit    int // bytes of a published body
 	stale    bool
+	departed departed
 	batch    []entry
 }
 

@@ -30,14 +30,23 @@ type rosterWrite struct {
 	unusable topicErrors
 }
 
-// store writes c. What is told must be in the stream before the index forgets it, and the index holds what is in a set
+// store writes c, and remembers in a cluster who leaves by it.
+func (r *roster) store(ctx context.Context, c changes) (topicErrors, error) {
+	if r.client.cluster != nil {
+		r.departed.note(c.remove)
+		r.departed.note(c.quit)
+	}
+	return r.write(ctx, c)
+}
+
+// write writes c. What is told must be in the stream before the index forgets it, and the index holds what is in a set
 // before it is and until it is not, and so with who is shown: so sets lose members first, then come the notices, then what the
 // index gains, then who is shown, then what the index loses, then what sets gain. One server keeps the order of a pipeline; in a cluster the steps go one after the other. After an error anything may have been
 // written.
 //
 // An index or a stream that no lease covers would never be swept, so a lease that Redis has lost comes back with the first of
 // either.
-func (r *roster) store(ctx context.Context, c changes) (topicErrors, error) {
+func (r *roster) write(ctx context.Context, c changes) (topicErrors, error) {
 	w := rosterWrite{Pipeliner: r.client.Pipeline()}
 	var leases *redis.IntCmd
 	if len(c.add) > 0 || len(c.notices) > 0 {
