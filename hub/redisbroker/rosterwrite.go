@@ -28,6 +28,7 @@ type rosterWrite struct {
 	redis.Pipeliner
 	topics   []*string // of each command, nil for the lease and the index
 	unusable topicErrors
+	again    bool // shows are told even if they change nothing
 }
 
 // store writes c, and remembers in a cluster who leaves by it.
@@ -41,13 +42,14 @@ func (r *roster) store(ctx context.Context, c changes) (topicErrors, error) {
 
 // write writes c. What is told must be in the stream before the index forgets it, and the index holds what is in a set
 // before it is and until it is not, and so with who is shown: so sets lose members first, then come the notices, then what the
-// index gains, then who is shown, then what the index loses, then what sets gain. One server keeps the order of a pipeline; in a cluster the steps go one after the other. After an error anything may have been
-// written.
+// index gains, then who is shown, then what the index loses, then what sets gain. One server keeps the order of a pipeline; in a
+// cluster the steps go one after the other. What the script of who is shown cannot publish is published before the index forgets it, and
+// again in a comparison. After an error anything may have been written.
 //
 // An index or a stream that no lease covers would never be swept, so a lease that Redis has lost comes back with the first of
 // either.
 func (r *roster) write(ctx context.Context, c changes) (topicErrors, error) {
-	w := rosterWrite{Pipeliner: r.client.Pipeline()}
+	w := rosterWrite{Pipeliner: r.client.Pipeline(), again: r.stale && r.client.sharded}
 	var leases *redis.IntCmd
 	if len(c.add) > 0 || len(c.notices) > 0 {
 		till, _ := r.lease.held()
@@ -58,15 +60,22 @@ func (r *roster) write(ctx context.Context, c changes) (topicErrors, error) {
 	w.sets(c.remove, leave)
 	w.sets(c.quit, leave)
 	var shows presenceCalls
+	var late error
 	for _, step := range []func(){
 		func() { w.notices(ctx, r.outbox, c.notices) },
 		func() { w.enter(ctx, r.keys.index(), c.add) },
 		func() { shows = w.shows(ctx, r.keys, r.presenceChannel, r.limit, "", c.shows) },
+		func() {
+			if r.client.sharded {
+				late, shows = r.settle(shows), nil
+			}
+		},
 		func() { w.forget(ctx, r.keys.index(), c.remove) },
 		func() { w.sets(c.add, func(topic string, ids []any) { w.SAdd(ctx, r.keys.members(topic), ids...) }) },
 	} {
-		if r.client.cluster != nil && len(w.topics) > 0 {
+		if r.client.cluster != nil || r.client.sharded && len(shows) > 0 {
 			if err := w.exec(ctx); err != nil {
+				_ = r.settle(shows) // some may have been carried out
 				return nil, err
 			}
 		}
@@ -79,7 +88,10 @@ func (r *roster) write(ctx context.Context, c changes) (topicErrors, error) {
 	if err == nil && len(c.notices) > 0 {
 		r.outbox.written()
 	}
-	if late := r.settle(shows); err == nil {
+	if e := r.settle(shows); late == nil {
+		late = e
+	}
+	if err == nil {
 		err = late
 	}
 	return w.unusable, err
