@@ -70,3 +70,11 @@ func (b *Broker) Unplaced() int {
 	defer b.subs.mu.Unlock()
 	return len(b.subs.unplaced)
 }
+
+// Spilled is how many notices wait in memory, or are known still, and how many bytes they count for.
+func (b *Broker) Spilled() (notices, bytes int) {
+	s := &b.outbox.spill
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return len(s.byID), s.bytes
+}

@@ -214,12 +214,13 @@ func (o *outbox) settled() bool {
 	return !o.unread && !o.reading && len(o.offered) == 0 && len(o.taken) == 0 && o.spill.empty()
 }
 
-// keep takes a notice that could not be written.
-func (o *outbox) keep(n hub.Notice) {
+// keep takes a notice that could not be written. With never, nothing in Redis tells of it, so that it can be forgotten once it was
+// taken.
+func (o *outbox) keep(n hub.Notice, never bool) {
 	if o.courier == nil || n.Record == "" {
 		return
 	}
-	if !o.spill.keep(n) {
+	if !o.spill.keep(n, never) {
 		o.metrics.lost(lostOverflow, 1)
 	}
 	o.signal()

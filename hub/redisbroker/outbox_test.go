@@ -214,6 +214,49 @@ func TestNoticesWithoutRedis(t *testing.T) {
 	})
 }
 
+// TestNoticesOfWhatWasNeverEntered: of joins that Redis could not enter nothing is kept once the backend was told of their ends; of
+// others it is, so that they are not told again when Redis is back.
+func TestNoticesOfWhatWasNeverEntered(t *testing.T) {
+	redistest.Each(t, func(t *testing.T, s *redistest.Server) {
+		c := &courier{room: 1e6}
+		p := startTelling(t, s, "pod-a", c)
+		entered := []hub.Member{telling("t", 0), telling("t", 1)}
+		joinAll(t, p, entered...)
+		p.Settle(t.Context())
+		s.Stop(t)
+		p.awaitDown(t)
+		p.part(entered[0]) // what is written together with it may have been written
+		redistest.Eventually(t, "first notice", func() bool { return len(c.offered()) == 1 })
+		const many = 3000
+		refused := make(chan error, many)
+		for i := range many {
+			p.join(telling("t", 10+i), func(err error) { refused <- err })
+		}
+		for range many {
+			if err := await(t, refused); err == nil {
+				t.Fatal("Add without Redis: got nil, want an error")
+			}
+		}
+		for i := range many {
+			p.part(telling("t", 10+i))
+		}
+		redistest.Eventually(t, "all offered", func() bool { return len(c.offered()) == 1+many })
+		if got, _ := p.Spilled(); got != 1+many {
+			t.Errorf("got %d notices in memory before they were taken, want %d", got, 1+many)
+		}
+		c.deliver()
+		if got, bytes := p.Spilled(); got != 1 || bytes > 1000 {
+			t.Errorf("got %d notices of %d bytes in memory when all were taken, want the one of a member that was entered", got, bytes)
+		}
+		s.Restart(t)
+		redistest.Eventually(t, "index as it should be", func() bool { return len(inIndex(t, s)) == 1 })
+		redistest.Eventually(t, "empty memory", func() bool { got, bytes := p.Spilled(); return got == 0 && bytes == 0 })
+		p.part(entered[1])
+		redistest.Eventually(t, "last notice", func() bool { return len(c.offered()) == 2+many })
+		c.deliver()
+	})
+}
+
 // TestReturn: a pod that was taken for dead, and whose ends were told, tells its hub.
 func TestReturn(t *testing.T) {
 	onEach(t, func(t *testing.T, s *redistest.Server) {

@@ -69,10 +69,10 @@ func (r *roster) comeBack(ctx context.Context) error {
 	return r.client.Del(ctx, told).Err()
 }
 
-// storeSpill writes the notices that could not be written before, and returns how many may be forgotten then.
-func (r *roster) storeSpill(ctx context.Context) (int, error) {
+// storeSpill writes the notices that could not be written before, and returns those that may be forgotten then.
+func (r *roster) storeSpill(ctx context.Context) ([]*spilled, error) {
 	spill := &r.outbox.spill
-	n, open := spill.left()
+	all, open := spill.left()
 	for len(open) > 0 {
 		batch := open[:min(len(open), batchSize)]
 		var c changes
@@ -82,14 +82,14 @@ func (r *roster) storeSpill(ctx context.Context) (int, error) {
 			}
 		}
 		if _, err := r.store(ctx, c); err != nil {
-			return 0, err
+			return nil, err
 		}
 		for _, one := range batch {
 			spill.settle(one)
 		}
 		open = open[len(batch):]
 	}
-	return n, nil
+	return all, nil
 }
 
 // takeBack removes everything in the index that is not wanted, and has it told. What stands there of a join before the wanted
