@@ -61,6 +61,9 @@ func (b *Broker) RemoveBefore(ctx context.Context, till int64, pod string, field
 // LookAtMasters sets how often b looks at the masters of its cluster. Call it before Run.
 func (b *Broker) LookAtMasters(every time.Duration) { b.masters.every = every }
 
+// Bury ends a sweep of pod.
+func (b *Broker) Bury(ctx context.Context, pod string) error { return b.sweeper.bury(ctx, pod) }
+
 // SlotOf is the slot of a key or a shard channel.
 var SlotOf = slotOf
 

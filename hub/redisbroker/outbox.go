@@ -176,14 +176,17 @@ func (o *outbox) offer(before string, entry *redis.XMessage) bool {
 	o.cursor = id
 	_, has := o.offered[id]
 	o.offered[id] = struct{}{}
+	o.stuck = true // before it is asked: what the courier has may be taken before the answer
 	o.mu.Unlock()
-	if has || o.courier.Offer(n.Record, n.Reason, n.At, func() { o.take(id) }) {
-		return true
-	}
+	taken := has || o.courier.Offer(n.Record, n.Reason, n.At, func() { o.take(id) })
 	o.mu.Lock()
 	defer o.mu.Unlock()
+	if taken {
+		o.stuck = false
+		return true
+	}
 	delete(o.offered, id)
-	o.unread, o.stuck = true, true
+	o.unread = true
 	if o.cursor == id {
 		o.cursor = before
 	}

@@ -257,6 +257,32 @@ func TestNoticesOfWhatWasNeverEntered(t *testing.T) {
 	})
 }
 
+// hasty is a courier that gets rid of all it has just when it says that there is no room.
+type hasty struct{ courier }
+
+func (h *hasty) Offer(record, reason string, at time.Time, taken func()) bool {
+	ok := h.courier.Offer(record, reason, at, taken)
+	if !ok {
+		h.deliver()
+	}
+	return ok
+}
+
+// TestNoticeBehindTheLastOne: a notice for which there is room again before the courier has said that there is none is offered again.
+func TestNoticeBehindTheLastOne(t *testing.T) {
+	s := redistest.Start(t)
+	c := &hasty{courier{room: 1}}
+	b := open(t, redisbroker.Config{URL: s.URL, PodID: "pod-a"})
+	b.Deliver(c)
+	p := run(t, b)
+	p.awaitUps(t, 1)
+	joinAll(t, p, telling("t", 1), telling("t", 2))
+	p.part(telling("t", 1))
+	p.part(telling("t", 2))
+	redistest.Eventually(t, "second notice", func() bool { return len(c.offered()) == 2 })
+	c.deliver()
+}
+
 // TestReturn: a pod that was taken for dead, and whose ends were told, tells its hub.
 func TestReturn(t *testing.T) {
 	onEach(t, func(t *testing.T, s *redistest.Server) {
