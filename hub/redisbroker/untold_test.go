@@ -10,8 +10,8 @@ import (
 	"roost/internal/redistest"
 )
 
-// onSharded runs test on servers with sharded pub/sub.
-func onSharded(t *testing.T, test func(t *testing.T, s *redistest.Server)) {
+// onReal runs test on what is no imitation of Redis.
+func onReal(t *testing.T, test func(t *testing.T, s *redistest.Server)) {
 	t.Run("redis-server", func(t *testing.T) { test(t, redistest.Start(t)) })
 	t.Run("cluster", func(t *testing.T) { test(t, redistest.Cluster(t)) })
 }
@@ -19,7 +19,7 @@ func onSharded(t *testing.T, test func(t *testing.T, s *redistest.Server)) {
 // TestUntoldLeave: a pod that died between the script and the publish of a leave has it told by its sweeper, be somebody else
 // present or not.
 func TestUntoldLeave(t *testing.T) {
-	onSharded(t, func(t *testing.T, s *redistest.Server) {
+	onReal(t, func(t *testing.T, s *redistest.Server) {
 		p := start(t, redisbroker.Config{URL: s.URL, PodID: "pod-x", ShardedPubSub: true})
 		watchers := map[string]*watcher{}
 		for i, topic := range []string{"t", "u"} {
