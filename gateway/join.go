@@ -76,7 +76,7 @@ func (c *conn) reserve(m *phoenix.Message) (ch *channel, farewell []byte) {
 	}
 	var result string
 	switch {
-	case rule == nil:
+	case rule == nil, !c.gw.cfg.Hub.Takes(m.Topic):
 		result = "unmatched"
 		c.unmatched(m)
 	case len(m.Topic) > c.gw.cfg.Limits.MaxTopic:

@@ -55,6 +55,22 @@ func TestJoinRules(t *testing.T) {
 	p.backend.wantLeft(t, `all: "1" closed`, `others:1 "2" closed`, `stream:1 "3" closed`, `read:1 "4" closed`)
 }
 
+// choosy is a broker that takes no topic that begins with }.
+type choosy struct{ hub.Broker }
+
+func (choosy) Takes(topic string) bool { return !strings.HasPrefix(topic, "}") }
+
+// TestTopicsTheBrokerRefuses: nobody is asked about them.
+func TestTopicsTheBrokerRefuses(t *testing.T) {
+	p := startPod(t, &backend{}, func(c *gateway.Config) {
+		c.Hub = hub.New(hub.Config{PodID: "pod-b", Broker: choosy{hub.NewMemory().Pod("pod-b")}})
+		c.Rules = auth.Rules{{Pattern: "*", Join: auth.JoinAllow}}
+	})
+	c := p.dial()
+	c.Send(join("1", "}x"))
+	c.Want(refused("", "1", "}x", "unmatched topic"))
+}
+
 func TestPushRules(t *testing.T) {
 	p := ruled(t)
 	one, two := p.dial(), p.dial()

@@ -116,6 +116,12 @@ func (h *Hub) PodID() string { return h.cfg.PodID }
 // Ready tells whether the link to the other pods stands.
 func (h *Hub) Ready() bool { return h.ready.Load() }
 
+// Takes tells whether the Broker can carry topic.
+func (h *Hub) Takes(topic string) bool {
+	c, ok := h.cfg.Broker.(Chooser)
+	return !ok || c.Takes(topic)
+}
+
 // Run carries messages until ctx ends, and then as long as the Broker takes to stop. It blocks.
 func (h *Hub) Run(ctx context.Context) error {
 	g, ctx := errgroup.WithContext(ctx)
@@ -147,6 +153,7 @@ var (
 	_ Census = (*sink)(nil)
 
 	_ Returner = (*sink)(nil)
+	_ Follower = (*sink)(nil)
 )
 
 func (s *sink) LinkUp(lost bool) {
@@ -171,6 +178,8 @@ func (s *sink) Gap(addr Address) {
 		s.gap.note(addr, false)
 	}
 }
+
+func (s *sink) Reread() { (*Hub)(s).missedPresence("") }
 
 func (s *sink) LinkDown(error) { s.ready.Store(false) }
 

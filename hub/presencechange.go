@@ -57,6 +57,13 @@ type Tracker interface {
 	Distrust()
 }
 
+// A Follower is a Sink that keeps copies of who is shown.
+type Follower interface {
+	// Reread tells that changes which were told may be undone, and their versions used again: the copies are to be read anew.
+	// It does not block.
+	Reread()
+}
+
 // refCount makes refs of one process different.
 var refCount atomic.Uint32
 

@@ -48,6 +48,12 @@ type Broker interface {
 	Publish(addr Address, body []byte, done func(error))
 }
 
+// A Chooser is a Broker that cannot carry every topic.
+type Chooser interface {
+	// Takes tells whether topic can be joined. It does not block.
+	Takes(topic string) bool
+}
+
 // A Sink takes what a Broker receives. Its methods are called one at a time and do not block.
 type Sink interface {
 	// Message hands over body, which the sink may keep.

@@ -92,6 +92,7 @@ type Broker struct {
 	sweeper   *sweeper
 	appender  *appender
 	directory *directory
+	masters   *masterWatch // nil unless it is a cluster
 	running   atomic.Bool
 }
 
@@ -100,6 +101,7 @@ var (
 	_ hub.Roster = (*Broker)(nil)
 	_ hub.Stream = (*Broker)(nil)
 
+	_ hub.Chooser   = (*Broker)(nil)
 	_ hub.Directory = (*Broker)(nil)
 	_ hub.Tracker   = (*Broker)(nil)
 )
@@ -132,6 +134,9 @@ func Open(cfg Config) (*Broker, error) {
 	b.sweeper = newSweeper(k, b.client, b.lease, b.roster, m, cfg.Logger)
 	b.appender = newAppender(k, b.client, cfg.StreamLength)
 	b.directory = newDirectory(k, b.client, cfg.AdvertiseURL, cfg.Logger)
+	if b.client.cluster != nil {
+		b.masters = newMasterWatch(k, b.client)
+	}
 	return b, nil
 }
 
@@ -192,12 +197,20 @@ func (b *Broker) Run(ctx context.Context, sink hub.Sink) error {
 // listen hands what arrives over all links to sink until ctx ends.
 func (b *Broker) listen(ctx context.Context, sink hub.Sink) {
 	var links sync.WaitGroup
+	follower, _ := sink.(hub.Follower)
 	if b.shards != nil {
 		sink = &oneByOne{sink: sink}
 		links.Go(func() { b.shards.run(ctx, sink) })
 	}
-	if b.client.cluster != nil {
-		links.Go(func() { b.client.watchMasters(ctx, b.roster.distrust) })
+	if b.masters != nil {
+		links.Go(func() {
+			b.masters.run(ctx, func() {
+				b.roster.distrust()
+				if follower != nil {
+					follower.Reread()
+				}
+			})
+		})
 	}
 	b.subs.gap = sink.Gap
 	links.Go(func() { b.link.run(ctx, sink) })
@@ -214,6 +227,11 @@ func (b *Broker) age() float64 {
 		oldest = max(oldest, b.shards.age())
 	}
 	return oldest.Seconds()
+}
+
+// Takes implements [hub.Chooser]. A cluster refuses topics whose keys are in different slots.
+func (b *Broker) Takes(topic string) bool {
+	return b.client.cluster == nil || !b.roster.keys.torn(topic)
 }
 
 // Subscribe implements [hub.Broker].

@@ -20,12 +20,14 @@
 //
 // # Membership
 // Every entry of a set is also in the index of its pod, before it is in the set and until it is out of it. What could not
-// be written is made good when Redis is back (TestRosterIsReconciled).
+// be written is made good when Redis is back (TestRosterIsReconciled), and so is what a master of a cluster lost (TestMasterLosesItsData,
+// TestLostRemoval). What Redis refuses for one topic concerns no other (TestTopicsThatCannotBeChanged).
 //
 // # Leases
 // A pod holds a lease before it enters anything. When the lease has run out, one of the other pods takes back what it
 // entered (TestSweep), goes on where a sweeper died (TestSweepIsResumed), and never removes what a pod that came back entered
-// again (TestSweepLosesItsClaim, TestPodComesBackDuringItsSweep). A clean end leaves nothing to sweep (TestCleanEnd).
+// again (TestSweepLosesItsClaim, TestPodComesBackDuringItsSweep). A clean end leaves nothing to sweep but
+// notices that were not taken and members that linger (TestCleanEnd).
 //
 // # Notices
 // What the backend is to be told of an end is in the index until it is in the pod's stream, and there until the courier has got rid

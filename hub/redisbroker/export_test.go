@@ -3,6 +3,7 @@ package redisbroker
 import (
 	"context"
 	"io"
+	"time"
 
 	"roost/hub"
 )
@@ -57,6 +58,12 @@ func (b *Broker) RemoveBefore(ctx context.Context, till int64, pod string, field
 	return fromSets, fromIndex
 }
 
+// LookAtMasters sets how often b looks at the masters of its cluster. Call it before Run.
+func (b *Broker) LookAtMasters(every time.Duration) { b.masters.every = every }
+
+// Bury ends a sweep of pod.
+func (b *Broker) Bury(ctx context.Context, pod string) error { return b.sweeper.bury(ctx, pod) }
+
 // SlotOf is the slot of a key or a shard channel.
 var SlotOf = slotOf
 
@@ -65,4 +72,12 @@ func (b *Broker) Unplaced() int {
 	b.subs.mu.Lock()
 	defer b.subs.mu.Unlock()
 	return len(b.subs.unplaced)
+}
+
+// Spilled is how many notices wait in memory, or are known still, and how many bytes they count for.
+func (b *Broker) Spilled() (notices, bytes int) {
+	s := &b.outbox.spill
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return len(s.byID), s.bytes
 }

@@ -56,6 +56,12 @@ func (k keys) members(topic string) string { return k.prefix + "{" + topic + "}:
 func (k keys) presence(topic string) string     { return k.prefix + "{" + topic + "}:presence" }
 func (k keys) shownVersion(topic string) string { return k.prefix + "{" + topic + "}:presence_version" }
 
+// torn tells whether the keys of topic are in different slots of a cluster, where no script can change both: a tag that is empty,
+// or begins with }, is none.
+func (k keys) torn(topic string) bool {
+	return slotOf(k.presence(topic)) != slotOf(k.shownVersion(topic))
+}
+
 // index is the hash of all that this pod entered into sets: field by [indexField], value the join ref.
 func (k keys) index() string { return k.indexOf(k.pod) }
 
@@ -120,6 +126,9 @@ func noticeID(record string) string {
 }
 
 var globEscaper = strings.NewReplacer(`\`, `\\`, `*`, `\*`, `?`, `\?`, `[`, `\[`, `]`, `\]`)
+
+// marker is the nth of the keys by which is noticed that a master of a cluster has lost its data. They are spread over the slots.
+func (k keys) marker(n int) string { return k.prefix + "marker:" + strconv.Itoa(n) }
 
 // url holds the base URL of a pod's client port.
 func (k keys) url(pod string) string { return k.prefix + "pod:" + pod + ":url" }

@@ -176,14 +176,17 @@ func (o *outbox) offer(before string, entry *redis.XMessage) bool {
 	o.cursor = id
 	_, has := o.offered[id]
 	o.offered[id] = struct{}{}
+	o.stuck = true // before it is asked: what the courier has may be taken before the answer
 	o.mu.Unlock()
-	if has || o.courier.Offer(n.Record, n.Reason, n.At, func() { o.take(id) }) {
-		return true
-	}
+	taken := has || o.courier.Offer(n.Record, n.Reason, n.At, func() { o.take(id) })
 	o.mu.Lock()
 	defer o.mu.Unlock()
+	if taken {
+		o.stuck = false
+		return true
+	}
 	delete(o.offered, id)
-	o.unread, o.stuck = true, true
+	o.unread = true
 	if o.cursor == id {
 		o.cursor = before
 	}
@@ -214,12 +217,13 @@ func (o *outbox) settled() bool {
 	return !o.unread && !o.reading && len(o.offered) == 0 && len(o.taken) == 0 && o.spill.empty()
 }
 
-// keep takes a notice that could not be written.
-func (o *outbox) keep(n hub.Notice) {
+// keep takes a notice that could not be written. With never, nothing in Redis tells of it, so that it can be forgotten once it was
+// taken.
+func (o *outbox) keep(n hub.Notice, never bool) {
 	if o.courier == nil || n.Record == "" {
 		return
 	}
-	if !o.spill.keep(n) {
+	if !o.spill.keep(n, never) {
 		o.metrics.lost(lostOverflow, 1)
 	}
 	o.signal()

@@ -214,6 +214,75 @@ func TestNoticesWithoutRedis(t *testing.T) {
 	})
 }
 
+// TestNoticesOfWhatWasNeverEntered: of joins that Redis could not enter nothing is kept once the backend was told of their ends; of
+// others it is, so that they are not told again when Redis is back.
+func TestNoticesOfWhatWasNeverEntered(t *testing.T) {
+	redistest.Each(t, func(t *testing.T, s *redistest.Server) {
+		c := &courier{room: 1e6}
+		p := startTelling(t, s, "pod-a", c)
+		entered := []hub.Member{telling("t", 0), telling("t", 1)}
+		joinAll(t, p, entered...)
+		p.Settle(t.Context())
+		s.Stop(t)
+		p.awaitDown(t)
+		p.part(entered[0]) // what is written together with it may have been written
+		redistest.Eventually(t, "first notice", func() bool { return len(c.offered()) == 1 })
+		const many = 3000
+		refused := make(chan error, many)
+		for i := range many {
+			p.join(telling("t", 10+i), func(err error) { refused <- err })
+		}
+		for range many {
+			if err := await(t, refused); err == nil {
+				t.Fatal("Add without Redis: got nil, want an error")
+			}
+		}
+		for i := range many {
+			p.part(telling("t", 10+i))
+		}
+		redistest.Eventually(t, "all offered", func() bool { return len(c.offered()) == 1+many })
+		if got, _ := p.Spilled(); got != 1+many {
+			t.Errorf("got %d notices in memory before they were taken, want %d", got, 1+many)
+		}
+		c.deliver()
+		if got, bytes := p.Spilled(); got != 1 || bytes > 1000 {
+			t.Errorf("got %d notices of %d bytes in memory when all were taken, want the one of a member that was entered", got, bytes)
+		}
+		s.Restart(t)
+		redistest.Eventually(t, "index as it should be", func() bool { return len(inIndex(t, s)) == 1 })
+		redistest.Eventually(t, "empty memory", func() bool { got, bytes := p.Spilled(); return got == 0 && bytes == 0 })
+		p.part(entered[1])
+		redistest.Eventually(t, "last notice", func() bool { return len(c.offered()) == 2+many })
+		c.deliver()
+	})
+}
+
+// hasty is a courier that gets rid of all it has just when it says that there is no room.
+type hasty struct{ courier }
+
+func (h *hasty) Offer(record, reason string, at time.Time, taken func()) bool {
+	ok := h.courier.Offer(record, reason, at, taken)
+	if !ok {
+		h.deliver()
+	}
+	return ok
+}
+
+// TestNoticeBehindTheLastOne: a notice for which there is room again before the courier has said that there is none is offered again.
+func TestNoticeBehindTheLastOne(t *testing.T) {
+	s := redistest.Start(t)
+	c := &hasty{courier{room: 1}}
+	b := open(t, redisbroker.Config{URL: s.URL, PodID: "pod-a"})
+	b.Deliver(c)
+	p := run(t, b)
+	p.awaitUps(t, 1)
+	joinAll(t, p, telling("t", 1), telling("t", 2))
+	p.part(telling("t", 1))
+	p.part(telling("t", 2))
+	redistest.Eventually(t, "second notice", func() bool { return len(c.offered()) == 2 })
+	c.deliver()
+}
+
 // TestReturn: a pod that was taken for dead, and whose ends were told, tells its hub.
 func TestReturn(t *testing.T) {
 	onEach(t, func(t *testing.T, s *redistest.Server) {

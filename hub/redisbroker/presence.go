@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync"
 	"time"
 
 	"github.com/redis/go-redis/v9"
@@ -89,6 +90,10 @@ type presenceCalls []presenceCall
 // shows adds calls of the script to the pipeline: for each topic as many as keep what is told below limit bytes. Before is the
 // time in ms before which they must be carried out, or "".
 func (w *rosterWrite) shows(ctx context.Context, k keys, channel func(topic string) string, limit int, before any, ops []presenceOp) (calls presenceCalls) {
+	again := ""
+	if w.again {
+		again = "1"
+	}
 	byTopic := map[string][]presenceOp{}
 	for _, op := range ops {
 		byTopic[op.topic] = append(byTopic[op.topic], op)
@@ -100,12 +105,12 @@ func (w *rosterWrite) shows(ctx context.Context, k keys, channel func(topic stri
 				size += ops[n].size
 				n++
 			}
-			args := []any{channel(topic), before}
+			args := []any{channel(topic), before, again}
 			for _, op := range ops[:n] {
 				args = append(args, op.args...)
 			}
 			cmd := w.Eval(ctx, presenceScript, []string{k.presence(topic), k.shownVersion(topic)}, args...)
-			w.topics = append(w.topics, topic)
+			w.topics = append(w.topics, &topic)
 			calls = append(calls, presenceCall{topic, ops[:n], cmd})
 			ops = ops[n:]
 		}
@@ -121,8 +126,11 @@ func (r *roster) presenceChannel(topic string) string {
 	return r.keys.channel(hub.TopicAddress(topic))
 }
 
-// settle takes the results of calls that were carried out. It returns [errClaimed] if one came too late.
+// settle takes the results of calls that were carried out, and tells what the script could not. It returns [errClaimed] if one came
+// too late.
 func (r *roster) settle(calls presenceCalls) (failed error) {
+	var told sync.WaitGroup
+	defer told.Wait()
 	for _, call := range calls {
 		list, err := call.cmd.Slice()
 		if err != nil {
@@ -143,18 +151,20 @@ func (r *roster) settle(calls presenceCalls) (failed error) {
 			}
 		}
 		if reply.untold != "" {
-			r.tell(call.topic, []byte(reply.untold), tellTries)
+			told.Add(1)
+			r.tell(call.topic, []byte(reply.untold), tellTries, told.Done)
 		}
 	}
 	return failed
 }
 
-// tell publishes a change that the script could not. Who misses it notices with the next one.
-func (r *roster) tell(topic string, body []byte, tries int) {
+// tell publishes a change that the script could not. Who misses it notices with the next one. tried is called after the first try.
+func (r *roster) tell(topic string, body []byte, tries int, tried func()) {
 	r.publish(hub.TopicAddress(topic), body, func(err error) {
 		if err != nil && tries > 1 && !errors.Is(err, ErrClosed) {
-			time.AfterFunc(tellPause, func() { r.tell(topic, body, tries-1) })
+			time.AfterFunc(tellPause, func() { r.tell(topic, body, tries-1, func() {}) })
 		}
+		tried()
 	})
 }
 

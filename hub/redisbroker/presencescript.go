@@ -7,7 +7,8 @@ import (
 )
 
 // presenceScript changes who is shown in a topic. KEYS are the hash and its version; ARGV[1] is the channel to tell it to, or
-// ""; ARGV[2] is when it may not be done any more, in ms by Redis's clock, or "". Operations follow:
+// ""; ARGV[2] is when it may not be done any more, in ms by Redis's clock, or ""; ARGV[3] is "1" if what is told is to be returned
+// even if nothing changes, because a change of before may not have been told. Operations follow:
 //
 //	s connection ref prev leaving adopt body    show body, unless it is there with that ref; leaving is "1" or ""
 //	l connection                                 it has left, and may come back
@@ -40,7 +41,7 @@ local function keyOf(s) -- quotes in a key are escaped, and nothing before it ha
 end
 local known = '^{"order":(%d+),"phx_ref":"([^"]*)",'
 local left = known .. '"leaving":true,'
-local i = 3
+local i = 4
 while ARGV[i] do
   local op, c = ARGV[i], ARGV[i + 1]
   local old = redis.call('HGET', KEYS[1], c)
@@ -83,7 +84,7 @@ while ARGV[i] do
   end
 end
 local body = ''
-if v > v0 then
+if v > v0 or ARGV[3] == '1' then
   local n = redis.call('HLEN', KEYS[1])
   if n == 0 then
     redis.call('DEL', KEYS[2])

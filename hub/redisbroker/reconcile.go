@@ -7,8 +7,8 @@ import (
 )
 
 // reconcile takes the lease and makes Redis hold what the census names. First it writes what is to be told and could not be
-// written before; then it takes back what the index has and the census has not, and has it told if nobody has yet; then it
-// writes everything. The census comes after the lease, so that it is as new as can be. Calls that are still in the queue are
+// written before; then it takes back what the index has and the census has not, and has it told if nobody has yet, and once more
+// who left a cluster lately; then it writes everything. The census comes after the lease, so that it is as new as can be. Calls that are still in the queue are
 // behind the census or in it; written afterwards, in order, they end in the same state.
 func (r *roster) reconcile(ctx context.Context) error {
 	if err := r.lease.take(ctx); err != nil {
@@ -22,9 +22,13 @@ func (r *roster) reconcile(ctx context.Context) error {
 	}
 	var members []hub.Member
 	wanted := map[memberKey]string{} // → id of the notice of its end
+	lingering := map[memberKey]bool{}
 	r.census.Members(func(m hub.Member) bool {
 		members = append(members, m)
 		wanted[keyOf(m)] = noticeID(m.Notice.Record)
+		if m.Lingers {
+			lingering[keyOf(m)] = true
+		}
 		return true
 	})
 	spilled, err := r.storeSpill(ctx)
@@ -32,6 +36,9 @@ func (r *roster) reconcile(ctx context.Context) error {
 		return err
 	}
 	if err := r.takeBack(ctx, wanted); err != nil {
+		return err
+	}
+	if err := r.takeBackAgain(ctx, wanted, lingering); err != nil {
 		return err
 	}
 	for len(members) > 0 {
@@ -62,10 +69,10 @@ func (r *roster) comeBack(ctx context.Context) error {
 	return r.client.Del(ctx, told).Err()
 }
 
-// storeSpill writes the notices that could not be written before, and returns how many may be forgotten then.
-func (r *roster) storeSpill(ctx context.Context) (int, error) {
+// storeSpill writes the notices that could not be written before, and returns those that may be forgotten then.
+func (r *roster) storeSpill(ctx context.Context) ([]*spilled, error) {
 	spill := &r.outbox.spill
-	n, open := spill.left()
+	all, open := spill.left()
 	for len(open) > 0 {
 		batch := open[:min(len(open), batchSize)]
 		var c changes
@@ -75,14 +82,14 @@ func (r *roster) storeSpill(ctx context.Context) (int, error) {
 			}
 		}
 		if _, err := r.store(ctx, c); err != nil {
-			return 0, err
+			return nil, err
 		}
 		for _, one := range batch {
 			spill.settle(one)
 		}
 		open = open[len(batch):]
 	}
-	return n, nil
+	return all, nil
 }
 
 // takeBack removes everything in the index that is not wanted, and has it told. What stands there of a join before the wanted

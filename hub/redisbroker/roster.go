@@ -40,6 +40,8 @@ type roster struct {
 	publish  func(addr hub.Address, body []byte, done func(error))
 	limit    int // bytes of a published body
 	stale    bool
+	departed departed
+	refused  map[memberKey]struct{} // entries that Redis has never had, because it was away when they came
 	batch    []entry
 }
 
@@ -48,6 +50,7 @@ type entry struct {
 	member hub.Member
 	done   func(error)
 	remove bool
+	never  bool // it is removed, and never was in Redis
 
 	shown   func(ref string, version uint64, err error) // of Track
 	ref     string                                      // what it will be told
@@ -65,7 +68,7 @@ func newRoster(k keys, c *client, l *lease, o *outbox, m *metrics, log *slog.Log
 	return &roster{
 		keys: k, client: c, lease: l, outbox: o, metrics: m, log: log,
 		queue: newBatcher(maxRosterEntries, maxRosterSize, size),
-		lost:  make(chan struct{}, 1),
+		lost:  make(chan struct{}, 1), refused: map[memberKey]struct{}{},
 	}
 }
 
@@ -77,7 +80,7 @@ func (r *roster) add(m hub.Member, done func(error)) {
 
 func (r *roster) remove(m hub.Member, done func(error)) {
 	if err := r.put(entry{member: m, done: done, remove: true}); err != nil {
-		r.outbox.keep(m.Notice)
+		r.outbox.keep(m.Notice, false)
 		r.distrust()
 		tell(done, err)
 	}
@@ -146,6 +149,7 @@ func (r *roster) turn(ctx context.Context) error {
 			return err
 		}
 		r.stale = false
+		clear(r.refused)
 	}
 	r.batch = r.queue.take(r.batch[:0], batchSize)
 	if len(r.batch) == 0 {
@@ -165,7 +169,23 @@ func (r *roster) refuse(err error) {
 		if r.batch = r.queue.take(r.batch[:0], batchSize); len(r.batch) == 0 {
 			return
 		}
+		for i := range r.batch {
+			r.noteRefused(&r.batch[i])
+		}
 		r.end(nil, err)
+	}
+}
+
+// noteRefused remembers that e was not entered, or tells e that it is the end of what never was. What changes an entry while Redis is
+// away counts as new: at worst its end is told twice.
+func (r *roster) noteRefused(e *entry) {
+	key := keyOf(e.member)
+	switch {
+	case e.remove:
+		_, e.never = r.refused[key]
+		delete(r.refused, key)
+	case e.shown == nil:
+		r.refused[key] = struct{}{}
 	}
 }
 
@@ -181,7 +201,7 @@ func (r *roster) end(unusable topicErrors, whole error) {
 			failed++
 		}
 		if whole != nil && e.remove {
-			r.outbox.keep(e.member.Notice)
+			r.outbox.keep(e.member.Notice, e.never)
 		}
 		tell(e.done, err)
 		if e.shown != nil {

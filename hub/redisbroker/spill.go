@@ -1,6 +1,7 @@
 package redisbroker
 
 import (
+	"slices"
 	"sync"
 
 	"roost/hub"
@@ -13,10 +14,12 @@ const (
 )
 
 // spill holds the notices that could not be written, because Redis is away, until it is back. The courier gets them meanwhile.
-// What finds no room is told by its entry in the index, without the reason.
+// What finds no room is told by its entry in the index, without the reason. Those that were taken stay as ids, by which the index is
+// compared when Redis is back; those that the index never had are forgotten then.
 type spill struct {
 	mu    sync.Mutex
 	all   []*spilled // in order
+	gone  int        // so many of all have been forgotten
 	next  int        // of all, the first that was not offered
 	byID  map[string]*spilled
 	bytes int
@@ -25,14 +28,16 @@ type spill struct {
 type spilled struct {
 	notice hub.Notice
 	id     string
+	never  bool // the index never had it
 	done   bool // it has been taken, or is in the stream
+	gone   bool // it has been forgotten
 }
 
 func (s *spilled) size() int { return len(s.notice.Record) + spillOverhead }
 
 // keep takes a notice, or returns false if there is no room.
-func (s *spill) keep(n hub.Notice) bool {
-	one := &spilled{notice: n, id: noticeID(n.Record)}
+func (s *spill) keep(n hub.Notice, never bool) bool {
+	one := &spilled{notice: n, id: noticeID(n.Record), never: never}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.byID[one.id] != nil {
@@ -67,9 +72,19 @@ func (s *spill) offer(courier hub.Courier, room func()) {
 		}
 		taken := func() { s.settle(one); room() }
 		if !courier.Offer(n.Record, n.Reason, n.At, taken) {
-			s.mu.Lock()
-			s.next = max(0, s.next-1)
-			s.mu.Unlock()
+			s.back(one)
+			return
+		}
+	}
+}
+
+// back makes one, which had been offered last, the next to be offered.
+func (s *spill) back(one *spilled) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for at := s.next - 1; at >= 0; at-- {
+		if s.all[at] == one {
+			s.next = at
 			return
 		}
 	}
@@ -79,14 +94,48 @@ func (s *spill) offer(courier hub.Courier, room func()) {
 func (s *spill) settle(one *spilled) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if !one.done {
-		s.bytes -= len(one.notice.Record)
-		one.done, one.notice = true, hub.Notice{}
+	if one.done {
+		return
+	}
+	s.bytes -= len(one.notice.Record)
+	one.done, one.notice = true, hub.Notice{}
+	if one.never {
+		s.forget(one)
+		s.compact()
 	}
 }
 
-// left returns how many there are, and those of them that are to be stored.
-func (s *spill) left() (n int, open []*spilled) {
+// forget lets go of one. The caller holds mu, and calls compact.
+func (s *spill) forget(one *spilled) {
+	if one.gone {
+		return
+	}
+	one.gone = true
+	s.gone++
+	s.bytes -= one.size()
+	delete(s.byID, one.id)
+}
+
+// compact closes the holes, if most of all is holes. The caller holds mu.
+func (s *spill) compact() {
+	if s.gone <= len(s.all)/2 {
+		return
+	}
+	next := s.next
+	var all []*spilled
+	for i, one := range s.all {
+		switch {
+		case !one.gone:
+			all = append(all, one)
+		case i < s.next:
+			next--
+		}
+	}
+	s.all, s.next, s.gone = all, next, 0
+}
+
+// left returns all there are, and those of them that are to be stored.
+func (s *spill) left() (all, open []*spilled) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for _, one := range s.all {
@@ -94,7 +143,7 @@ func (s *spill) left() (n int, open []*spilled) {
 			open = append(open, one)
 		}
 	}
-	return len(s.all), open
+	return slices.Clone(s.all), open
 }
 
 // get returns a notice, unless it is done.
@@ -111,19 +160,18 @@ func (s *spill) knows(id string) bool {
 	return s.byID[id] != nil
 }
 
-// drop lets go of the first n.
-func (s *spill) drop(n int) {
+// drop lets go of these.
+func (s *spill) drop(list []*spilled) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	for _, one := range s.all[:n] {
-		delete(s.byID, one.id)
-		s.bytes -= one.size()
+	for _, one := range list {
+		s.forget(one)
 	}
-	s.all, s.next = append([]*spilled(nil), s.all[n:]...), max(0, s.next-n)
+	s.compact()
 }
 
 func (s *spill) empty() bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return len(s.all) == 0
+	return len(s.all) == s.gone
 }

@@ -9,6 +9,8 @@ import (
 	"slices"
 	"time"
 
+	"github.com/redis/go-redis/v9"
+
 	"roost/hub"
 )
 
@@ -116,7 +118,25 @@ func (s *sweeper) takeBack(ctx context.Context, pod string, c claim) (n int, err
 	if err := s.client.Del(ctx, s.keys.url(pod)).Err(); err != nil {
 		return n, err
 	}
-	return n, buryScript.Run(ctx, s.client, []string{s.keys.pods()}, pod).Err()
+	return n, s.bury(ctx, pod)
+}
+
+// bury removes the pod's lease. What the pod wrote after the last look, because it is not dead or its last command was late, would not
+// be swept without one, so it gets one that has run out.
+func (s *sweeper) bury(ctx context.Context, pod string) error {
+	if err := buryScript.Run(ctx, s.client, []string{s.keys.pods()}, pod).Err(); err != nil {
+		return err
+	}
+	for _, key := range []string{s.keys.indexOf(pod), s.keys.notices(pod)} {
+		n, err := s.client.Exists(ctx, key).Result()
+		if err == nil && n > 0 {
+			err = s.client.ZAddNX(ctx, s.keys.pods(), redis.Z{Score: 1, Member: pod}).Err()
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // takeMatching takes back the entries whose fields match a pattern.

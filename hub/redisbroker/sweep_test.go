@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
+	"github.com/redis/go-redis/v9"
 
 	"roost/hub"
 	"roost/hub/redisbroker"
@@ -161,6 +162,30 @@ func TestSweepLosesItsClaim(t *testing.T) {
 		}
 		if got := members(t, s, "t0"); len(got) != 0 || exists(t, s, "roost:pod:pod-x:members") {
 			t.Errorf("got members %q, want none, and no index", got)
+		}
+	})
+}
+
+// TestSweepIsLate: what a dead pod wrote when its sweep was about to end is swept, too.
+func TestSweepIsLate(t *testing.T) {
+	onEach(t, func(t *testing.T, s *redistest.Server) {
+		p := start(t, redisbroker.Config{URL: s.URL, PodID: "pod-a", Lease: time.Minute})
+		announce(t, s, "pod-x", 1)
+		if err := p.Bury(t.Context(), "pod-x"); err != nil || lease(t, s, "pod-x") != 0 {
+			t.Errorf("got %v and a lease until %d with nothing left, want nil and none", err, lease(t, s, "pod-x"))
+		}
+		for _, leave := range []func(){
+			func() { s.Client.HSet(t.Context(), "roost:pod:pod-x:members", "pod-x.1 t", "null") },
+			func() {
+				s.Client.Del(t.Context(), "roost:pod:pod-x:members")
+				s.Client.XAdd(t.Context(), &redis.XAddArgs{Stream: "roost:pod:pod-x:notices", Values: []string{"record", "x"}})
+			},
+		} {
+			announce(t, s, "pod-x", 1)
+			leave()
+			if err := p.Bury(t.Context(), "pod-x"); err != nil || lease(t, s, "pod-x") != 1 {
+				t.Errorf("got %v and a lease until %d with something left, want nil and one that has run out", err, lease(t, s, "pod-x"))
+			}
 		}
 	})
 }

@@ -2,7 +2,6 @@ package redisbroker
 
 import (
 	"context"
-	"strings"
 
 	"github.com/redis/go-redis/v9"
 
@@ -44,7 +43,7 @@ func (s *sweeper) removeMembers(ctx context.Context, till int64, entries []hub.M
 	cmds, err := pipe.Exec(ctx)
 	for _, cmd := range cmds {
 		if err := cmd.Err(); err != nil {
-			if strings.Contains(err.Error(), "WRONGTYPE") {
+			if ofTopic(err) {
 				continue
 			}
 			return err
@@ -61,7 +60,7 @@ func (s *sweeper) removeMembers(ctx context.Context, till int64, entries []hub.M
 
 // removeShown takes back what members show, before till, and has their topics told.
 func (s *sweeper) removeShown(ctx context.Context, till int64, entries []hub.Member) error {
-	w := rosterWrite{Pipeliner: s.client.Pipeline()}
+	w := rosterWrite{Pipeliner: s.client.Pipeline(), again: s.client.sharded}
 	var ops []presenceOp
 	for _, m := range entries {
 		if !m.Bare {
@@ -69,10 +68,11 @@ func (s *sweeper) removeShown(ctx context.Context, till int64, entries []hub.Mem
 		}
 	}
 	calls := w.shows(ctx, s.keys, s.roster.presenceChannel, s.roster.limit, till, ops)
-	if err := w.exec(ctx); err != nil {
-		return err
+	err := w.exec(ctx)
+	if late := s.roster.settle(calls); err == nil {
+		err = late
 	}
-	return s.roster.settle(calls)
+	return err
 }
 
 // removeFields takes fields out of the pod's index, before till, and returns how many were there.

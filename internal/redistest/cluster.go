@@ -44,6 +44,12 @@ func (n *Node) Addr() string { return n.real.addr() }
 // Kill ends the node as a crash does.
 func (n *Node) Kill() { n.real.kill() }
 
+// Restart starts a killed node on the same port.
+func (n *Node) Restart(t testing.TB) {
+	t.Helper()
+	n.real.start(t)
+}
+
 // Pause stops the node with SIGSTOP.
 func (n *Node) Pause(t testing.TB) {
 	t.Helper()
