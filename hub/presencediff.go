@@ -16,6 +16,9 @@ func (p *presence) changed(joined, left []*Shown) {
 		// Who came and went before anybody was told, and before anybody got a state, was never there.
 		at := slices.IndexFunc(p.joins, s.same)
 		if at >= 0 && p.early[p.joins[at]] == p.snapshots {
+			if next := slices.IndexFunc(joined, func(j *Shown) bool { return j.Key == s.Key && j.Prev == s.Ref }); next >= 0 {
+				joined[next].Prev = p.joins[at].Prev
+			}
 			delete(p.early, p.joins[at])
 			p.joins = slices.Delete(p.joins, at, at+1)
 			continue

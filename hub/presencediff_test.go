@@ -101,3 +101,34 @@ func playWindows(t *testing.T, steps []string) (wrong string) {
 	}
 	return wrong
 }
+
+// Of several updates in a window members are told one, from what they know.
+func TestPresenceUpdatesTogether(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := startChanges(t)
+		w := c.member(t, 0)
+		for _, test := range []struct{ name, known, want string }{
+			{"known", "r1", `{"joins":{"u":{"metas":[{"phx_ref":"r3","phx_ref_prev":"r1","n":1}]}},"leaves":{"u":{"metas":[{"phx_ref":"r1","n":1}]}}}`},
+			{"not known", "", `{"joins":{"u":{"metas":[{"phx_ref":"r3","n":1}]}},"leaves":{}}`},
+		} {
+			if test.known != "" {
+				c.set("x.1", test.known, "")
+				time.Sleep(time.Second)
+			}
+			c.set("x.2", "other", "") // is told at once
+			if test.known == "" {
+				c.set("x.1", "r1", "")
+			}
+			c.set("x.1", "r2", "r1")
+			c.set("x.1", "r3", "r2")
+			time.Sleep(time.Second)
+			synctest.Wait()
+			if w.last != test.want {
+				t.Errorf("%s: got %s, want %s", test.name, w.last, test.want)
+			}
+			c.del("x.1")
+			c.del("x.2")
+			time.Sleep(time.Second)
+		}
+	})
+}
