@@ -9,9 +9,10 @@ import (
 // presenceScript changes who is shown in a topic. KEYS are the hash and its version; ARGV[1] is the channel to tell it to, or
 // ""; ARGV[2] is when it may not be done any more, in ms by Redis's clock, or "". Operations follow:
 //
-//	s connection ref prev leaving adopt body    show body, unless it is there with that ref; leaving is "1" or ""
-//	l connection                                 it has left, and may come back
-//	d connection                                 show it no more
+//	s connection ref prev adopt body    show body, unless it is there with that ref
+//	l connection                         it has left, and may come back
+//	g connection                         it has gone: tell so even if it is not there, for those who know it from before data was lost
+//	d connection                         show it no more, if it is there
 //
 // It returns -1 if it is too late; else the version, what is to be told and was not, and per operation the ref that is shown.
 // What is told has the form of [hub.AppendPresenceChange]. A version that is lost begins again with the clock, so that it is
@@ -50,9 +51,8 @@ while ARGV[i] do
   end
   local leaving = old and string.find(old, left) ~= nil
   if op == 's' then
-    local next, prev, body = ARGV[i + 2], ARGV[i + 3], ARGV[i + 6]
-    local adopt = ARGV[i + 5]
-    if ref ~= next or leaving ~= (ARGV[i + 4] == '1') then
+    local next, prev, adopt, body = ARGV[i + 2], ARGV[i + 3], ARGV[i + 4], ARGV[i + 5]
+    if ref ~= next or leaving then
       ref = next
       local other = not old and adopt ~= '' and redis.call('HGET', KEYS[1], adopt)
       local o, r = string.match(other or '', left)
@@ -64,18 +64,18 @@ while ARGV[i] do
         end
         drop(adopt)
       end
-      keep(c, '{"order":' .. (order or text(v + 1)) .. ',"phx_ref":"' .. ref .. '",' .. (ARGV[i + 4] == '1' and '"leaving":true,' or '') ..
+      keep(c, '{"order":' .. (order or text(v + 1)) .. ',"phx_ref":"' .. ref .. '",' ..
         (prev ~= '' and '"phx_ref_prev":"' .. prev .. '",' or '') .. body)
     end
     refs[#refs + 1] = ref
-    i = i + 7
+    i = i + 6
   else
     if op == 'l' and old and not leaving then
       local head, rest = string.match(old, '^({"order":%d+,"phx_ref":"[^"]*",)(.*)$')
       if head then
         keep(c, head .. '"leaving":true,' .. rest)
       end
-    elseif op == 'd' and old then
+    elseif op == 'g' or op == 'd' and old then
       drop(c)
     end
     refs[#refs + 1] = ''
@@ -114,25 +114,27 @@ type presenceOp struct {
 	entry *entry // the call of Track that it is, or nil
 }
 
-// showOp shows what m shows; hideOp takes it back, or says that m has left and may come back.
+// showOp shows what m shows; hideOp shows it no more.
 func showOp(m hub.Member) presenceOp {
 	body := m.Presence.AppendBody(nil)
-	leaving := ""
-	if m.Lingers {
-		leaving = "1"
-	}
 	return presenceOp{
 		topic: m.Topic,
-		args:  []any{"s", m.Connection, m.Presence.Ref, m.Presence.Prev, leaving, m.Presence.Adopt, body},
+		args:  []any{"s", m.Connection, m.Presence.Ref, m.Presence.Prev, m.Presence.Adopt, body},
 		size:  len(body) + len(m.Connection) + presenceOpSpace,
 	}
 }
 
-func hideOp(m hub.Member) presenceOp {
-	op := "d"
+func hideOp(m hub.Member) presenceOp { return endOp("d", m) }
+
+// leaveOp takes back what m showed until now, or says that it has left and may come back.
+func leaveOp(m hub.Member) presenceOp {
 	if m.Lingers {
-		op = "l"
+		return endOp("l", m)
 	}
+	return endOp("g", m)
+}
+
+func endOp(op string, m hub.Member) presenceOp {
 	return presenceOp{topic: m.Topic, args: []any{op, m.Connection}, size: len(m.Connection) + presenceOpSpace}
 }
 
