@@ -65,6 +65,20 @@ func (m *tracked) showThen(p *hub.Presence, done func(ref string, version uint64
 	m.pod.Broker.(hub.Tracker).Track(m.member, done)
 }
 
+// flicker takes back what the member shows and shows it again, n times in a hurry.
+func (m *tracked) flicker(t *testing.T, n int) {
+	t.Helper()
+	shows, done := m.member.Presence, make(chan error, 2*n)
+	for range n {
+		for _, p := range []*hub.Presence{nil, shows} {
+			m.showThen(p, func(_ string, _ uint64, err error) { done <- err })
+		}
+	}
+	for range 2 * n {
+		wait(t, "Track", done)
+	}
+}
+
 // leave takes the member back. If it lingers it is shown still.
 func (m *tracked) leave(t *testing.T, lingers bool) {
 	t.Helper()
@@ -213,8 +227,10 @@ func testTrack(t *testing.T, a, b *runningPod) {
 	if now := b.wantShown(t, room, one.member.Connection, *update); now.Order != was.Order {
 		t.Errorf("an update changed the order from %d to %d", was.Order, now.Order)
 	}
-	one.show(t, nil)
 	two.leave(t, false)
+	one.flicker(t, 20)
+	wantReplica(t, room, a, b)
+	one.show(t, nil)
 	if all, _ := a.presenceOf(t, room); len(all) > 0 {
 		t.Errorf("got %v, want nobody", all)
 	}

@@ -26,15 +26,16 @@ local fresh = redis.call('HLEN', KEYS[1]) == 0
 local v = redis.call('GET', KEYS[2])
 v = v and tonumber(v) or t[1] * 1000000 + t[2]
 local v0, set, del, refs = v, {}, {}, {}
-local function keep(c, value)
+local function keep(c, value) -- what is told to be deleted is so after what is set
   redis.call('HSET', KEYS[1], c, value)
   v = v + 1
+  del[c] = nil
   set[#set + 1] = '{"c":"' .. c .. '",' .. string.sub(value, 2)
 end
 local function drop(c)
   redis.call('HDEL', KEYS[1], c)
   v = v + 1
-  del[#del + 1] = '"' .. c .. '"'
+  del[c] = '"' .. c .. '"'
 end
 local function keyOf(s) -- quotes in a key are escaped, and nothing before it has any such text
   return string.sub(s, string.find(s, '"key":', 1, true), string.find(s, ',"meta":', 1, true))
@@ -84,6 +85,10 @@ while ARGV[i] do
 end
 local body = ''
 if v > v0 then
+  local gone = {}
+  for _, c in pairs(del) do
+    gone[#gone + 1] = c
+  end
   local n = redis.call('HLEN', KEYS[1])
   if n == 0 then
     redis.call('DEL', KEYS[2])
@@ -91,7 +96,7 @@ if v > v0 then
     redis.call('SET', KEYS[2], text(v))
   end
   body = '{"event":"presence_diff","presence":{"from":' .. text(v0) .. ',"v":' .. text(v) .. ',"n":' .. n .. (fresh and ',"fresh":true' or '') ..
-    ',"set":[' .. table.concat(set, ',') .. '],"del":[' .. table.concat(del, ',') .. ']}}'
+    ',"set":[' .. table.concat(set, ',') .. '],"del":[' .. table.concat(gone, ',') .. ']}}'
   if ARGV[1] ~= '' then
     redis.call('PUBLISH', ARGV[1], body)
     body = ''
