@@ -13,6 +13,9 @@ func (p *presence) changed(joined, left []*Shown) {
 			joined = slices.Delete(joined, at, at+1)
 			continue
 		}
+		if slices.ContainsFunc(p.byKey[s.Key], s.same) {
+			continue // another has it still
+		}
 		// Who came and went before anybody was told, and before anybody got a state, was never there.
 		at := slices.IndexFunc(p.joins, s.same)
 		if at >= 0 && p.early[p.joins[at]] == p.snapshots {
@@ -38,15 +41,17 @@ func (p *presence) changed(joined, left []*Shown) {
 // joinSoon notes that s has to be told. A leave that is undone so is not told: clients would apply it behind the join. The join
 // is, for those who got a state in between. The caller holds mu.
 func (p *presence) joinSoon(s *Shown) {
-	before := p.snapshots
-	if n := len(p.leaves); n > 0 {
-		if p.leaves = slices.DeleteFunc(p.leaves, s.same); len(p.leaves) < n {
-			before = -1 // there are some who know s
-		}
+	undone := slices.IndexFunc(p.leaves, s.same)
+	if undone >= 0 {
+		p.leaves = slices.Delete(p.leaves, undone, undone+1)
 	}
-	if !slices.ContainsFunc(p.joins, s.same) {
-		p.joins = append(p.joins, s)
-		p.early[s] = before
+	if slices.ContainsFunc(p.joins, s.same) {
+		return
+	}
+	p.joins = append(p.joins, s)
+	p.early[s] = p.snapshots
+	if undone >= 0 || slices.ContainsFunc(p.byKey[s.Key], func(o *Shown) bool { return o != s && o.same(s) }) {
+		p.early[s] = -1 // there are some who know it
 	}
 }
 

@@ -28,6 +28,15 @@ func (c *changes) set(connection, ref, prev string) {
 	c.publish(hub.PresenceChange{Set: []hub.Shown{s}})
 }
 
+// take has connection take over what other shows.
+func (c *changes) take(other, connection string) {
+	s := c.shown[other]
+	s.Connection = connection
+	delete(c.shown, other)
+	c.shown[connection] = s
+	c.publish(hub.PresenceChange{Set: []hub.Shown{s}, Del: []string{other}})
+}
+
 func (c *changes) del(connection string) {
 	delete(c.shown, connection)
 	c.publish(hub.PresenceChange{Del: []string{connection}})
@@ -61,7 +70,7 @@ func (c *changes) believed() map[string]map[string]string {
 // However changes fall into windows, and refs come and go and come back, members believe what is shown; also those who join
 // between.
 func TestPresenceWindows(t *testing.T) {
-	step := rapid.SampledFrom([]string{"set x.1 r1", "set x.1 r2", "set x.2 r3", "set x.2 r4", "del x.1", "del x.2", "pause", "join"})
+	step := rapid.SampledFrom([]string{"set x.1 r1", "set x.1 r2", "set x.2 r3", "set x.2 r4", "set x.2 r1", "del x.1", "del x.2", "take x.1 x.2", "take x.2 x.1", "pause", "join"})
 	rapid.Check(t, func(r *rapid.T) {
 		steps := rapid.SliceOfN(step, 1, 30).Draw(r, "steps")
 		synctest.Test(t, func(t *testing.T) {
@@ -84,6 +93,8 @@ func playWindows(t *testing.T, steps []string) (wrong string) {
 			c.set(connection, ref, "")
 		case what == "del" && found:
 			c.del(connection)
+		case what == "take" && found && c.shown[ref].Ref == "":
+			c.take(connection, ref)
 		case what == "pause":
 			time.Sleep(time.Second)
 		case what == "join": // no window ends meanwhile
