@@ -201,13 +201,22 @@ func TestPresenceAgain(t *testing.T) {
 		}
 	}
 	c := dial(t, p, "vsn=2.0.0").named(topic)
-	for i, want := range []int{1, 2, 2} {
+	for i, want := range []int{1, 2, 2, 1, 2} {
 		if got := states(c, fmt.Sprint(i+1)); got != want {
 			t.Errorf("join %d: got %d states, want %d", i+1, got, want)
 		}
 		if i == 0 {
 			c.send(`["1","x",$T,"phx_leave",{}]`)
 			c.want(`["1","x",$T,"phx_reply",ok{}]`, `["1","1",$T,"phx_close",{}]`)
+		}
+		if i >= 2 { // the server ends the channel: an old object of phoenix.js joins again, unless the client has just left
+			ref := fmt.Sprint(i + 1)
+			lab.redis.publish(t, "conn:"+c.connection(ref), `{"topic":`+quote(topic)+`,"event":"phx_error"}`)
+			c.want(`["` + ref + `","` + ref + `",$T,"phx_error",{"reason":"channel_crash"}]`)
+			if i == 3 {
+				c.send(`["` + ref + `","x",$T,"phx_leave",{}]`)
+				c.want(`["` + ref + `","x",$T,"phx_reply",ok{}]`)
+			}
 		}
 	}
 	other := dial(t, p, "vsn=2.0.0").named(topic)

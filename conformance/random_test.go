@@ -196,6 +196,7 @@ func (c *chaos) disturb() {
 		p.proxy.Swallow(c.t)
 		c.later(pause, func() { p.proxy.Heal(c.t) })
 	case 4:
+		c.told()
 		c.t.Log("FLUSHALL")
 		if err := c.redis.Client.FlushAll(context.Background()).Err(); err != nil {
 			c.t.Fatal(err)
@@ -213,18 +214,33 @@ func (c *chaos) disturb() {
 	}
 }
 
-// entered goes on with clients until the pods have entered all again: what a pod lost that dies before, nobody knows any more.
+// Redis alone knows what a dead pod had entered until that is told, and a pod alone what it has yet to enter again after a FLUSHALL.
+// Who loses both loses notices, so c does not flush before the former is done (told), nor kill before the latter is (entered).
+
+// told goes on with clients until there is nothing of dead pods in Redis.
+func (c *chaos) told() {
+	ctx := context.Background()
+	c.await("the sweep of dead pods", func() bool { return c.redis.Client.ZCard(ctx, "roost:pods").Val() == int64(len(c.pods)) })
+	for _, p := range c.pods {
+		c.await("the notices of "+p.id, func() bool { return c.redis.Client.XLen(ctx, "roost:pod:"+p.id+":notices").Val() == 0 })
+	}
+}
+
+// entered goes on with clients until the pods have entered all again.
 func (c *chaos) entered() {
-	for end := time.Now().Add(calmTime); time.Now().Before(end); c.later(200*time.Millisecond, func() {}) {
-		missing := slices.ContainsFunc(c.pods, func(p *randomPod) bool {
-			return c.redis.Client.ZScore(context.Background(), "roost:pods", p.id).Err() != nil
-		})
-		if !missing {
-			c.later(500*time.Millisecond, func() {})
-			return
+	for _, p := range c.pods {
+		c.await("the lease of "+p.id, func() bool { return c.redis.Client.ZScore(context.Background(), "roost:pods", p.id).Err() == nil })
+	}
+	c.later(500*time.Millisecond, func() {})
+}
+
+// await goes on with clients until something is so.
+func (c *chaos) await(what string, so func() bool) {
+	for end := time.Now().Add(calmTime); !so(); c.later(100*time.Millisecond, func() {}) {
+		if time.Now().After(end) {
+			c.t.Fatalf("got no %s within %v", what, calmTime)
 		}
 	}
-	c.t.Fatal("a pod has no lease")
 }
 
 // later goes on with clients for a while and then does something.

@@ -2,7 +2,6 @@ package conformance_test
 
 import (
 	"fmt"
-	"net/http"
 	"slices"
 	"strings"
 	"testing"
@@ -71,10 +70,7 @@ func TestRedisLoss(t *testing.T) {
 		}
 	}
 	for _, p := range pods {
-		response, err := http.Get("http://" + p.admin + "/readyz")
-		if err != nil || response.StatusCode != http.StatusOK {
-			t.Errorf("/readyz: got %v, error %v, want 200", response, err)
-		}
+		eventually(t, func() error { return p.awaitReady(time.Second) })
 	}
 }
 

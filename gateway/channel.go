@@ -108,7 +108,7 @@ func (c *conn) end(ch *channel, reason auth.Reason, done func(error)) {
 		c.gw.cfg.Hub.Leave(&ch.sub, ch.last(), done)
 		c.tell(ch)
 		if reason == auth.ReasonLeft || reason == auth.ReasonDuplicateJoin {
-			c.depart(ch)
+			c.depart(ch.topic)
 		}
 	}
 }
@@ -118,6 +118,7 @@ func (c *conn) leave(m *phoenix.Message) {
 	ch := c.find(m.Topic)
 	switch {
 	case ch == nil:
+		c.depart(m.Topic) // it may have left before it heard that the channel had ended
 		c.put(c.enc.reply(m.JoinRef, m.Ref, m.Topic, phoenix.StatusOK, nil))
 	case m.JoinRef != "" && !m.JoinRef.Equal(ch.joinRef):
 		c.gw.metrics.stale.Inc()

@@ -26,12 +26,12 @@ type departure struct {
 // departures are those of one connection, the oldest first. Few have any, so a connection holds a pointer only.
 type departures []departure
 
-// depart notes that the client has left ch, and may join it again. The caller holds mu.
-func (c *conn) depart(ch *channel) {
-	if !ch.rule.Presence {
+// depart notes that the client has left a topic, and may join it again. The caller holds mu.
+func (c *conn) depart(topic string) {
+	if rule := c.gw.cfg.Rules.Match(topic); rule == nil || !rule.Presence {
 		return
 	}
-	c.returned(ch.topic)
+	c.returned(topic)
 	if c.departures == nil {
 		c.departures = new(departures)
 	}
@@ -39,7 +39,7 @@ func (c *conn) depart(ch *channel) {
 	if len(all) == maxDepartures {
 		all = slices.Delete(all, 0, 1)
 	}
-	*c.departures = append(all, departure{ch.topic, c.gw.clock.Load()})
+	*c.departures = append(all, departure{topic, c.gw.clock.Load()})
 }
 
 // returned takes out the departure from topic, and tells whether there was one lately. The caller holds mu.
