@@ -36,6 +36,7 @@ type chaos struct {
 	pods   []*randomPod
 	crowd  *crowdProcess
 
+	grace   string                      // in which who comes back is not noticed
 	clients map[string]map[string]*part // by name and topic
 	names   int
 	wrong   struct{ client, topic string } // the last that was not at rest
@@ -115,7 +116,7 @@ func (c *chaos) startPod(n int) {
 		p.log.Close()
 	}
 	p.id = fmt.Sprintf("chaos-%d-%d", n, p.generation)
-	p.pod = c.ledger.pod(&redisServer{}, p.id, settings{"REDIS_URL": p.proxy.URL, "ROOST_PRESENCE_GRACE": "0s", "LOG_LEVEL": "info"})
+	p.pod = c.ledger.pod(&redisServer{}, p.id, settings{"REDIS_URL": p.proxy.URL, "ROOST_PRESENCE_GRACE": c.grace, "LOG_LEVEL": "info"})
 }
 
 // ready sends new clients to the pods that run.
@@ -355,6 +356,9 @@ func TestRandom(t *testing.T) {
 		t: t, random: rand.New(rand.NewPCG(seed, 1)), redis: redistest.Start(t), ledger: newLedger(t), front: newService(t),
 		crowd: newCrowd(t), clients: map[string]map[string]*part{},
 	}
+	c.grace = []string{"0s", "500ms", "3s"}[seed%3]
+	t.Logf("grace %s", c.grace)
+	c.ledger.crashes = func(push call) bool { return bytes.Contains(push.Data.Payload, []byte(`7"`)) } // of each ten updates one
 	for n := range 3 {
 		c.pods = append(c.pods, &randomPod{proxy: redistest.Between(t, c.redis)})
 		c.startPod(n)
@@ -377,6 +381,7 @@ func TestRandom(t *testing.T) {
 	}
 	c.rest()
 	c.settled()
+	t.Logf("%d channels were ended by the backend", len(c.ledger.notices(because("error"))))
 }
 
 // settled checks that the backend was told the end of all joins that clients were answered ok, and no end twice.
