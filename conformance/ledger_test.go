@@ -20,6 +20,8 @@ type ledger struct {
 	t   testing.TB
 	url string
 
+	crashes func(push call) bool // whether the answer ends the channel, or nil
+
 	mu     sync.Mutex
 	down   bool
 	joins  []call
@@ -51,6 +53,9 @@ func newLedger(t testing.TB) *ledger {
 		var shows struct{ Key, Meta json.RawMessage }
 		if json.Unmarshal(c.Data.Payload, &shows) == nil && shows.Key != nil {
 			a.Presence = presence(shows.Key, shows.Meta)
+		}
+		if l.crashes != nil && c.Type == "channel.push" && l.crashes(c) {
+			a.Stop = "error"
 		}
 		a.write(w)
 	}))

@@ -39,6 +39,7 @@ type chaos struct {
 	pods   []*randomPod
 	crowd  *crowdProcess
 
+	grace   string                      // in which who comes back is not noticed
 	clients map[string]map[string]*part // by name and topic
 	names   int
 	wrong   struct{ client, topic string } // the last that was not at rest
@@ -118,7 +119,7 @@ func (c *chaos) startPod(n int) {
 		p.log.Close()
 	}
 	p.id = fmt.Sprintf("chaos-%d-%d", n, p.generation)
-	own := settings{"REDIS_URL": p.url, "ROOST_PRESENCE_GRACE": "0s", "LOG_LEVEL": "info"}
+	own := settings{"REDIS_URL": p.url, "ROOST_PRESENCE_GRACE": c.grace, "LOG_LEVEL": "info"}
 	maps.Copy(own, c.more)
 	p.pod = c.ledger.pod(&redisServer{}, p.id, own)
 }
@@ -280,6 +281,9 @@ func newChaos(t *testing.T, client redis.UniversalClient, connect func(n int) st
 		t: t, random: rand.New(rand.NewPCG(seed, 1)), redis: client, more: more, ledger: newLedger(t), front: newService(t),
 		crowd: newCrowd(t), clients: map[string]map[string]*part{},
 	}
+	c.grace = []string{"0s", "500ms", "3s"}[seed%3]
+	t.Logf("grace %s", c.grace)
+	c.ledger.crashes = func(push call) bool { return bytes.Contains(push.Data.Payload, []byte(`7"`)) } // of each ten updates one
 	for n := range 3 {
 		c.pods = append(c.pods, &randomPod{url: connect(n)})
 		c.startPod(n)
@@ -309,6 +313,7 @@ func (c *chaos) run(rounds int, disturbances []disturbance) {
 	}
 	c.rest()
 	c.settled()
+	c.t.Logf("%d channels were ended by the backend", len(c.ledger.notices(because("error"))))
 }
 
 // TestRandom: whatever clients do, and whatever happens to pods and Redis, at rest every client believes what Redis holds and what

@@ -169,10 +169,11 @@ func (c *conn) close(code uint16, reason auth.Reason) {
 	if reason == auth.ReasonSlow {
 		c.gw.metrics.slow.Inc()
 	}
+	c.closed, c.reason = true, reason
 	for _, ch := range c.channels {
 		c.end(ch, reason, nil)
 	}
-	c.closed, c.reason, c.channels = true, reason, nil
+	c.channels = nil
 	for _, l := range c.lines {
 		l.cancel(reason)
 	}

@@ -34,7 +34,7 @@ func (ch *channel) member() hub.Member {
 // last returns the channel's entry as it is taken back, with the reason.
 func (ch *channel) last() hub.Member {
 	m := ch.member()
-	m.Notice.Reason, m.Notice.At, m.Lingers = string(ch.reason), time.Now(), lingers(ch.reason)
+	m.Notice.Reason, m.Notice.At, m.Lingers = string(ch.reason), time.Now(), ch.conn.closed && lingers(ch.reason)
 	return m
 }
 

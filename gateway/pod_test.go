@@ -54,7 +54,7 @@ func startPodOn(tb testing.TB, l link, b *backend, change ...func(*gateway.Confi
 	p := &pod{tb: tb, backend: b, memory: hub.NewMemory(), registry: prometheus.NewRegistry()}
 	log := slog.New(slog.NewTextHandler(tb.Output(), nil))
 	seams := p.memory.Pod("pod-a")
-	p.hub = hub.New(hub.Config{PodID: "pod-a", Broker: seams, Roster: seams, Stream: seams, Logger: log})
+	p.hub = hub.New(hub.Config{PodID: "pod-a", Broker: seams, Roster: seams, Stream: seams, PresenceGrace: time.Hour, Logger: log})
 	cfg := gateway.Config{Hub: p.hub, Logger: log, Registerer: p.registry}
 	if b != nil {
 		cfg.Backend = b

@@ -141,7 +141,7 @@ func (c *conn) welcome(ctx context.Context, ch *channel, answer *auth.Answer) {
 	c.pushes(ch, answer.Pushes)
 }
 
-// lingers tells whether a channel that ended so may come back without anybody noticing.
+// lingers tells whether a channel whose connection ended so may come back, over another one, without anybody noticing.
 func lingers(reason auth.Reason) bool {
 	switch reason {
 	case auth.ReasonClosed, auth.ReasonInactive, auth.ReasonSlow, auth.ReasonDrained, auth.ReasonError:

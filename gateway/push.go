@@ -122,7 +122,7 @@ func (c *conn) pushToMembers(ctx context.Context, ch *channel, m *phoenix.Messag
 // unfit tells why a client's event cannot be broadcast, or "". Events that steer clients are the gateway's own.
 func unfit(m *phoenix.Message) string {
 	switch {
-	case strings.HasPrefix(m.Event, "phx_"), m.Event == "presence_state", m.Event == "presence_diff":
+	case strings.HasPrefix(m.Event, "phx_"), strings.HasPrefix(m.Event, "presence_"):
 		return "event is reserved"
 	case m.Event == "":
 		return "event is empty"

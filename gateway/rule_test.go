@@ -103,7 +103,8 @@ func TestUnfitEvents(t *testing.T) {
 		joinRef := fmt.Sprint(i + 1)
 		for event, reason := range map[string]string{
 			"phx_close": "event is reserved", "phx_error": "event is reserved", "phx_reply": "event is reserved", "phx_": "event is reserved",
-			"presence_state": "event is reserved", "presence_diff": "event is reserved", "": "event is empty",
+			"presence_state": "event is reserved", "presence_diff": "event is reserved", "presence_count": "event is reserved", "presence_": "event is reserved",
+			"": "event is empty",
 		} {
 			one.Send(frame(joinRef, "5", topic, event, "{}"))
 			one.Want(refused(joinRef, "5", topic, reason))

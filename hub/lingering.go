@@ -1,17 +1,16 @@
 package hub
 
 import (
+	"slices"
 	"sync"
 	"time"
 )
 
-// lingering are members that have left and are shown for Config.PresenceGrace all the same.
+// lingering are members whose connections have ended, and that are shown for Config.PresenceGrace all the same.
 type lingering struct {
-	mu    sync.Mutex
-	byKey map[lingerKey]lingerer
+	mu   sync.Mutex
+	list []lingerer
 }
-
-type lingerKey struct{ topic, connection string }
 
 type lingerer struct {
 	member Member
@@ -22,31 +21,22 @@ type lingerer struct {
 func (l *lingering) put(m Member, until time.Time) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if l.byKey == nil {
-		l.byKey = map[lingerKey]lingerer{}
-	}
 	left := Member{Topic: m.Topic, Connection: m.Connection, Unlisted: true, Tracked: true, Presence: m.Presence, Lingers: true}
-	l.byKey[lingerKey{m.Topic, m.Connection}] = lingerer{left, until}
-}
-
-// remove takes out the member that has come back over the same connection.
-func (l *lingering) remove(m Member) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	delete(l.byKey, lingerKey{m.Topic, m.Connection})
+	l.list = append(l.list, lingerer{left, until})
 }
 
 // over takes out those whose time is over, as members to be removed for good.
 func (l *lingering) over(now time.Time) (gone []Member) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	for key, one := range l.byKey {
-		if now.After(one.until) {
-			one.member.Lingers = false
-			gone = append(gone, one.member)
-			delete(l.byKey, key)
+	l.list = slices.DeleteFunc(l.list, func(one lingerer) bool {
+		if !now.After(one.until) {
+			return false
 		}
-	}
+		one.member.Lingers = false
+		gone = append(gone, one.member)
+		return true
+	})
 	return gone
 }
 
@@ -54,7 +44,7 @@ func (l *lingering) over(now time.Time) (gone []Member) {
 func (l *lingering) all() (list []Member) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	for _, one := range l.byKey {
+	for _, one := range l.list {
 		list = append(list, one.member)
 	}
 	return list

@@ -55,7 +55,7 @@ type presence struct {
 	unserved bool // a member got no state when it joined
 
 	joins, leaves []*Shown       // not told yet
-	early         map[*Shown]int // of joins: the snapshots before them
+	early         map[*Shown]int // of joins: the snapshots before them, or -1
 	snapshots     int
 	told          time.Time
 	telling       *time.Timer
@@ -232,73 +232,6 @@ func (p *presence) drop(s *Shown) {
 	} else {
 		p.byKey[s.Key] = list
 	}
-}
-
-// changed notes what members have to be told. What one connection took over from another, unchanged, is nothing. The caller
-// holds mu.
-func (p *presence) changed(joined, left []*Shown) {
-	for _, s := range left {
-		if at := slices.IndexFunc(joined, func(j *Shown) bool { return j.Ref == s.Ref && j.Key == s.Key }); at >= 0 {
-			joined = slices.Delete(joined, at, at+1)
-			continue
-		}
-		// Who came and went before anybody was told, and before anybody got a state, was never there.
-		at := slices.IndexFunc(p.joins, func(j *Shown) bool { return j.Ref == s.Ref })
-		if at >= 0 && p.early[p.joins[at]] == p.snapshots {
-			delete(p.early, p.joins[at])
-			p.joins = slices.Delete(p.joins, at, at+1)
-			continue
-		}
-		p.leaves = append(p.leaves, s)
-	}
-	for _, s := range joined {
-		p.joins = append(p.joins, s)
-		p.early[s] = p.snapshots
-	}
-	if len(p.shown) > p.ceiling {
-		p.overflow()
-		return
-	}
-	p.tellSoon()
-}
-
-// tellSoon tells members what has changed: at once if nothing was told lately, else when the window is over. The caller
-// holds mu.
-func (p *presence) tellSoon() {
-	if len(p.joins)+len(p.leaves) == 0 || p.telling != nil {
-		return
-	}
-	window := min(max(time.Duration(p.users.Load())*windowPerMember, leastWindow), mostWindow)
-	if wait := window - time.Since(p.told); wait > 0 {
-		p.telling = time.AfterFunc(wait, p.due)
-		return
-	}
-	p.tell()
-}
-
-// due tells what has waited for its time.
-func (p *presence) due() {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	p.telling = nil
-	if p.state == counted {
-		p.serveCount()
-		return
-	}
-	p.tell()
-}
-
-// tell sends one presence_diff. The caller holds mu.
-func (p *presence) tell() {
-	if p.closed || len(p.joins)+len(p.leaves) == 0 {
-		return
-	}
-	payload := appendMetas([]byte(`{"joins":`), p.joins)
-	payload = appendMetas(append(payload, `,"leaves":`...), p.leaves)
-	p.joins, p.leaves, p.told = nil, nil, time.Now()
-	clear(p.early)
-	p.hub.metrics.presenceDiffs.Inc()
-	p.hub.send(p.topic, eventPresenceDiff, append(payload, '}'))
 }
 
 // serve tells those who wait for a version that it is there. The caller holds mu.

@@ -24,7 +24,8 @@ type watcher struct {
 	mu    sync.Mutex
 	state map[string]map[string]string // key → phx_ref → meta
 	diffs int
-	count int // as presence_count says
+	count int    // as presence_count says
+	last  string // the last diff
 }
 
 var _ hub.Listener = (*watcher)(nil)
@@ -57,6 +58,7 @@ func (w *watcher) take(event string, payload []byte) {
 			panic(fmt.Sprintf("%s: %v", payload, err))
 		}
 		w.diffs++
+		w.last = string(payload)
 		w.join(diff.Joins)
 		for key, list := range diff.Leaves {
 			for _, m := range list.Metas {

@@ -80,7 +80,7 @@ type Member struct {
 
 	Tracked  bool      // its topic keeps presence
 	Presence *Presence // what it shows, or nil
-	Lingers  bool      // it has left, and is shown for Config.PresenceGrace all the same
+	Lingers  bool      // its connection has ended, and it is shown for Config.PresenceGrace all the same
 }
 
 // Notice is what a backend is told of the end of a member or a connection.

@@ -77,7 +77,6 @@ func (h *Hub) Join(ctx context.Context, sub *Subscription, l Listener, m Member,
 	sub.listener, sub.topic, sub.roster = l, t, roster
 	if m.Tracked && h.tracker != nil {
 		sub.presence = h.present(t)
-		h.lingering.remove(m)
 	}
 	// Both are asked for at once. The channel takes the answer even if nobody waits for it.
 	subscribed, entered := t.confirm(h.cfg.Broker, t.addr), make(chan error, 1)

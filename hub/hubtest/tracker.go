@@ -4,11 +4,9 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"slices"
 	"strings"
 	"sync"
 	"testing"
-	"time"
 
 	"roost/hub"
 )
@@ -65,6 +63,20 @@ func (m *tracked) showThen(p *hub.Presence, done func(ref string, version uint64
 	m.pod.Broker.(hub.Tracker).Track(m.member, done)
 }
 
+// flicker takes back what the member shows and shows it again, n times in a hurry.
+func (m *tracked) flicker(t *testing.T, n int) {
+	t.Helper()
+	shows, done := m.member.Presence, make(chan error, 2*n)
+	for range n {
+		for _, p := range []*hub.Presence{nil, shows} {
+			m.showThen(p, func(_ string, _ uint64, err error) { done <- err })
+		}
+	}
+	for range 2 * n {
+		wait(t, "Track", done)
+	}
+}
+
 // leave takes the member back. If it lingers it is shown still.
 func (m *tracked) leave(t *testing.T, lingers bool) {
 	t.Helper()
@@ -109,84 +121,6 @@ func presented(key, meta string) *hub.Presence {
 	return &hub.Presence{Key: key, Meta: []byte(meta), Ref: hub.NewRef()}
 }
 
-// replica is a copy made of nothing but the messages about a topic.
-type replica struct {
-	version uint64
-	count   int
-	shown   map[string]shown
-}
-
-// replay waits until the messages that p got about topic lead to version, and applies them. They may come in any order, but
-// each must begin where another ends.
-func (p *runningPod) replay(t *testing.T, topic string, version uint64) replica {
-	t.Helper()
-	r := replica{shown: map[string]shown{}}
-	for end := time.Now().Add(timeout); ; time.Sleep(time.Millisecond) {
-		p.sink.mu.Lock()
-		bodies := slices.Clone(p.sink.messages[hub.TopicAddress(topic)])
-		p.sink.mu.Unlock()
-		list := make([]change, len(bodies))
-		for i, body := range bodies {
-			if err := json.Unmarshal([]byte(body), &list[i]); err != nil || list[i].Event != "presence_diff" {
-				t.Fatalf("got %.300s (%v)", body, err)
-			}
-		}
-		slices.SortFunc(list, func(a, b change) int { return int(int64(a.Presence.V - b.Presence.V)) })
-		if len(list) == 0 || list[len(list)-1].Presence.V < version {
-			if time.Now().After(end) {
-				t.Fatalf("got %d changes, none of which leads to version %d", len(list), version)
-			}
-			continue
-		}
-		if err := r.apply(list); err == nil {
-			return r
-		} else if time.Now().After(end) {
-			t.Fatal(err)
-		}
-		r = replica{shown: map[string]shown{}}
-	}
-}
-
-func (r *replica) apply(list []change) error {
-	for _, c := range list {
-		switch fits := c.Presence.From == r.version; {
-		case !fits && (!c.Presence.Fresh || len(r.shown) > 0):
-			return fmt.Errorf("a change from version %d follows one to %d", c.Presence.From, r.version)
-		case c.Presence.Fresh != (len(r.shown) == 0):
-			return fmt.Errorf("a change says fresh: %v where %d are shown", c.Presence.Fresh, len(r.shown))
-		}
-		for _, s := range c.Presence.Set {
-			r.shown[s.C] = s
-		}
-		for _, connection := range c.Presence.Del {
-			delete(r.shown, connection)
-		}
-		if r.version = c.Presence.V; c.Presence.N != len(r.shown) {
-			return fmt.Errorf("a change says that %d are shown, want %d", c.Presence.N, len(r.shown))
-		}
-	}
-	return nil
-}
-
-// wantReplica fails unless what both pods learned from messages is what they read.
-func wantReplica(t *testing.T, topic string, pods ...*runningPod) {
-	t.Helper()
-	read, version := pods[0].presenceOf(t, topic)
-	for _, p := range pods {
-		r := p.replay(t, topic, version)
-		if len(r.shown) != len(read) {
-			t.Errorf("pod %s was told of %d, %d are shown", p.id, len(r.shown), len(read))
-		}
-		for connection, s := range read {
-			got := r.shown[connection]
-			same := got.Order == s.Order && got.Ref == s.Ref && got.Prev == s.Prev && got.Key == s.Key && got.Leaving == s.Leaving
-			if !same || string(got.Meta) != string(s.Meta) {
-				t.Errorf("pod %s was told %+v of %s, want %+v", p.id, got, connection, s)
-			}
-		}
-	}
-}
-
 // testTrack: what a member shows is what everybody reads, and everybody is told of every change.
 func testTrack(t *testing.T, a, b *runningPod) {
 	room := topic(t, "room {x}")
@@ -213,8 +147,10 @@ func testTrack(t *testing.T, a, b *runningPod) {
 	if now := b.wantShown(t, room, one.member.Connection, *update); now.Order != was.Order {
 		t.Errorf("an update changed the order from %d to %d", was.Order, now.Order)
 	}
-	one.show(t, nil)
 	two.leave(t, false)
+	one.flicker(t, 20)
+	wantReplica(t, room, a, b)
+	one.show(t, nil)
 	if all, _ := a.presenceOf(t, room); len(all) > 0 {
 		t.Errorf("got %v, want nobody", all)
 	}

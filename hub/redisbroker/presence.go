@@ -51,9 +51,9 @@ func (r *roster) sortShows(c *changes) {
 		case e.shown != nil && m.Presence != nil:
 			op = showOp(m)
 		case e.shown != nil:
-			op = hideOp(m)
+			op = leaveOp(m)
 		case e.remove && m.Presence != nil:
-			op = hideOp(m)
+			op = leaveOp(m)
 		default:
 			continue
 		}
@@ -64,11 +64,13 @@ func (r *roster) sortShows(c *changes) {
 	}
 }
 
-// showsOf is what members of topics with presence should show.
+// showsOf is what members of topics with presence should show. Who lingers is not shown again: another may have taken its place.
 func showsOf(members []hub.Member) (ops []presenceOp) {
 	for _, m := range members {
 		switch {
 		case !m.Tracked:
+		case m.Lingers:
+			ops = append(ops, leaveOp(m))
 		case m.Presence != nil:
 			ops = append(ops, showOp(m))
 		default:

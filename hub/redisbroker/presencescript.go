@@ -10,9 +10,10 @@ import (
 // ""; ARGV[2] is when it may not be done any more, in ms by Redis's clock, or ""; ARGV[3] is "1" if what is told is to be returned
 // even if nothing changes, because a change of before may not have been told. Operations follow:
 //
-//	s connection ref prev leaving adopt body    show body, unless it is there with that ref; leaving is "1" or ""
-//	l connection                                 it has left, and may come back
-//	d connection                                 show it no more
+//	s connection ref prev adopt body    show body, unless it is there with that ref
+//	l connection                         it has left, and may come back
+//	g connection                         it has gone: tell so even if it is not there, for those who know it from before data was lost
+//	d connection                         show it no more, if it is there
 //
 // It returns -1 if it is too late; else the version, what is to be told and was not, and per operation the ref that is shown.
 // What is told has the form of [hub.AppendPresenceChange]. A version that is lost begins again with the clock, so that it is
@@ -26,15 +27,16 @@ local fresh = redis.call('HLEN', KEYS[1]) == 0
 local v = redis.call('GET', KEYS[2])
 v = v and tonumber(v) or t[1] * 1000000 + t[2]
 local v0, set, del, refs = v, {}, {}, {}
-local function keep(c, value)
+local function keep(c, value) -- what is told to be deleted is so after what is set
   redis.call('HSET', KEYS[1], c, value)
   v = v + 1
+  del[c] = nil
   set[#set + 1] = '{"c":"' .. c .. '",' .. string.sub(value, 2)
 end
 local function drop(c)
   redis.call('HDEL', KEYS[1], c)
   v = v + 1
-  del[#del + 1] = '"' .. c .. '"'
+  del[c] = '"' .. c .. '"'
 end
 local function keyOf(s) -- quotes in a key are escaped, and nothing before it has any such text
   return string.sub(s, string.find(s, '"key":', 1, true), string.find(s, ',"meta":', 1, true))
@@ -51,9 +53,8 @@ while ARGV[i] do
   end
   local leaving = old and string.find(old, left) ~= nil
   if op == 's' then
-    local next, prev, body = ARGV[i + 2], ARGV[i + 3], ARGV[i + 6]
-    local adopt = ARGV[i + 5]
-    if ref ~= next or leaving ~= (ARGV[i + 4] == '1') then
+    local next, prev, adopt, body = ARGV[i + 2], ARGV[i + 3], ARGV[i + 4], ARGV[i + 5]
+    if ref ~= next or leaving then
       ref = next
       local other = not old and adopt ~= '' and redis.call('HGET', KEYS[1], adopt)
       local o, r = string.match(other or '', left)
@@ -65,18 +66,18 @@ while ARGV[i] do
         end
         drop(adopt)
       end
-      keep(c, '{"order":' .. (order or text(v + 1)) .. ',"phx_ref":"' .. ref .. '",' .. (ARGV[i + 4] == '1' and '"leaving":true,' or '') ..
+      keep(c, '{"order":' .. (order or text(v + 1)) .. ',"phx_ref":"' .. ref .. '",' ..
         (prev ~= '' and '"phx_ref_prev":"' .. prev .. '",' or '') .. body)
     end
     refs[#refs + 1] = ref
-    i = i + 7
+    i = i + 6
   else
     if op == 'l' and old and not leaving then
       local head, rest = string.match(old, '^({"order":%d+,"phx_ref":"[^"]*",)(.*)$')
       if head then
         keep(c, head .. '"leaving":true,' .. rest)
       end
-    elseif op == 'd' and old then
+    elseif op == 'g' or op == 'd' and old then
       drop(c)
     end
     refs[#refs + 1] = ''
@@ -85,6 +86,10 @@ while ARGV[i] do
 end
 local body = ''
 if v > v0 or ARGV[3] == '1' then
+  local gone = {}
+  for _, c in pairs(del) do
+    gone[#gone + 1] = c
+  end
   local n = redis.call('HLEN', KEYS[1])
   if n == 0 then
     redis.call('DEL', KEYS[2])
@@ -92,7 +97,7 @@ if v > v0 or ARGV[3] == '1' then
     redis.call('SET', KEYS[2], text(v))
   end
   body = '{"event":"presence_diff","presence":{"from":' .. text(v0) .. ',"v":' .. text(v) .. ',"n":' .. n .. (fresh and ',"fresh":true' or '') ..
-    ',"set":[' .. table.concat(set, ',') .. '],"del":[' .. table.concat(del, ',') .. ']}}'
+    ',"set":[' .. table.concat(set, ',') .. '],"del":[' .. table.concat(gone, ',') .. ']}}'
   if ARGV[1] ~= '' then
     redis.call('PUBLISH', ARGV[1], body)
     body = ''
@@ -115,25 +120,27 @@ type presenceOp struct {
 	entry *entry // the call of Track that it is, or nil
 }
 
-// showOp shows what m shows; hideOp takes it back, or says that m has left and may come back.
+// showOp shows what m shows; hideOp shows it no more.
 func showOp(m hub.Member) presenceOp {
 	body := m.Presence.AppendBody(nil)
-	leaving := ""
-	if m.Lingers {
-		leaving = "1"
-	}
 	return presenceOp{
 		topic: m.Topic,
-		args:  []any{"s", m.Connection, m.Presence.Ref, m.Presence.Prev, leaving, m.Presence.Adopt, body},
+		args:  []any{"s", m.Connection, m.Presence.Ref, m.Presence.Prev, m.Presence.Adopt, body},
 		size:  len(body) + len(m.Connection) + presenceOpSpace,
 	}
 }
 
-func hideOp(m hub.Member) presenceOp {
-	op := "d"
+func hideOp(m hub.Member) presenceOp { return endOp("d", m) }
+
+// leaveOp takes back what m showed until now, or says that it has left and may come back.
+func leaveOp(m hub.Member) presenceOp {
 	if m.Lingers {
-		op = "l"
+		return endOp("l", m)
 	}
+	return endOp("g", m)
+}
+
+func endOp(op string, m hub.Member) presenceOp {
 	return presenceOp{topic: m.Topic, args: []any{op, m.Connection}, size: len(m.Connection) + presenceOpSpace}
 }
 
