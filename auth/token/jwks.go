@@ -36,9 +36,8 @@ type keySet struct {
 	flight  singleflight.Group
 	limit   *rate.Limiter // of looks because of unknown key ids
 
-	mu     sync.Mutex
-	byID   map[string][]any
-	looked bool // it has been fetched at least once
+	mu   sync.Mutex
+	byID map[string][]any
 }
 
 func newKeySet(at string, log *slog.Logger, m *metrics) *keySet {
@@ -48,39 +47,39 @@ func newKeySet(at string, log *slog.Logger, m *metrics) *keySet {
 // errUnavailable means that it is not known now whether there is such a key.
 var errUnavailable = errors.New("token: the key set cannot be asked now")
 
-// keys returns the keys with an id; none if there is no such key.
+// keys returns the keys with an id; none if there is no such key. A fetch that is under way may have asked before the key was
+// published, so there is another behind it.
 func (s *keySet) keys(ctx context.Context, id string) ([]any, error) {
-	if keys, _ := s.find(id); keys != nil {
-		return keys, nil
-	}
-	done := s.flight.DoChan("", func() (any, error) {
-		if keys, _ := s.find(id); keys != nil { // a look that has just ended
-			return nil, nil
+	for mine, tries := false, 0; !mine && tries < 2; tries++ {
+		if keys := s.find(id); keys != nil {
+			return keys, nil
 		}
-		if !s.limit.Allow() {
+		done := s.flight.DoChan("", func() (any, error) {
+			mine = true
+			if s.find(id) != nil { // one that has just ended
+				return nil, nil
+			}
+			if !s.limit.Allow() {
+				return nil, errUnavailable
+			}
+			return nil, s.fetch(context.WithoutCancel(ctx))
+		})
+		select {
+		case r := <-done:
+			if r.Err != nil {
+				return nil, errUnavailable
+			}
+		case <-ctx.Done():
 			return nil, errUnavailable
 		}
-		return nil, s.fetch(context.WithoutCancel(ctx))
-	})
-	select {
-	case r := <-done:
-		if r.Err != nil {
-			return nil, errUnavailable
-		}
-	case <-ctx.Done():
-		return nil, errUnavailable
 	}
-	keys, looked := s.find(id)
-	if !looked {
-		return nil, errUnavailable
-	}
-	return keys, nil
+	return s.find(id), nil
 }
 
-func (s *keySet) find(id string) (keys []any, looked bool) {
+func (s *keySet) find(id string) []any {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.byID[id], s.looked
+	return s.byID[id]
 }
 
 // run fetches the set now and then until ctx ends.
@@ -112,7 +111,7 @@ func (s *keySet) fetch(ctx context.Context) error {
 	s.metrics.fetched(resultOK)
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.byID, s.looked = byID, true
+	s.byID = byID
 	return nil
 }
 

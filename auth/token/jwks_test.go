@@ -115,6 +115,38 @@ func TestRotation(t *testing.T) {
 	}
 }
 
+// TestPublishedMeanwhile: a key that is published while the set is being fetched is known at once.
+func TestPublishedMeanwhile(t *testing.T) {
+	s := newIssuer(t)
+	old, next := newKey(), newKey()
+	s.publish(jwk("old", old))
+	v := running(t, s.URL)
+	for s.asked.Load() == 0 { // by the first fetch, which does not count as a look for a key
+		time.Sleep(time.Millisecond)
+	}
+	if _, err := v.Verify(t.Context(), tokenBy(t, "old", old)); err != nil {
+		t.Fatal(err)
+	}
+	asked, answer := make(chan bool), make(chan bool)
+	s.serve(func(w http.ResponseWriter) { // as it was before
+		asked <- true
+		<-answer
+		json.NewEncoder(w).Encode(map[string]any{"keys": []any{jwk("old", old)}})
+	})
+	var busy sync.WaitGroup
+	busy.Go(func() { v.Verify(t.Context(), tokenBy(t, "none", next)) })
+	<-asked
+	s.publish(jwk("old", old), jwk("new", next))
+	busy.Go(func() {
+		if _, err := v.Verify(t.Context(), tokenBy(t, "new", next)); err != nil {
+			t.Errorf("got %v, want no error", err)
+		}
+	})
+	time.Sleep(50 * time.Millisecond) // it waits for the fetch that is under way
+	close(answer)
+	busy.Wait()
+}
+
 // TestUnknownKeys: tokens that name keys which are not there do not make the pod ask for the set over and over, and cost
 // others nothing.
 func TestUnknownKeys(t *testing.T) {
