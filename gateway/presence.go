@@ -28,7 +28,7 @@ type departures []departure
 
 // depart notes that the client has left a topic, and may join it again. The caller holds mu.
 func (c *conn) depart(topic string) {
-	if rule := c.gw.cfg.Rules.Match(topic); rule == nil || !rule.Presence {
+	if rule := c.gw.cfg.Rules.Match(topic); rule == nil || !rule.Presence || len(topic) > c.gw.cfg.Limits.MaxTopic {
 		return
 	}
 	c.returned(topic)

@@ -48,13 +48,14 @@ type presence struct {
 	ceiling  int // where counted begins; set when the state got too large before there were too many
 	shown    map[string]*Shown
 	byKey    map[string][]*Shown  // in the order of their joins
+	refs     map[shownRef]int     // how many show it: one, but while a connection takes it over
 	doubted  map[string]time.Time // connections that a read did not have, since when
 	held     []PresenceChange     // for after the read, or for when what comes before has come
 	holding  *time.Timer
 	waiters  []versionWaiter
 	unserved bool // a member got no state when it joined
 
-	joins, leaves []*Shown       // not told yet
+	joins, leaves untold
 	early         map[*Shown]int // of joins: the snapshots before them, or -1
 	snapshots     int
 	told          time.Time
@@ -69,7 +70,7 @@ type versionWaiter struct {
 
 func newPresence(h *Hub, t *topic) *presence {
 	return &presence{hub: h, topic: t, ceiling: h.cfg.PresenceLimit, shown: map[string]*Shown{}, byKey: map[string][]*Shown{},
-		doubted: map[string]time.Time{}, early: map[*Shown]int{}}
+		refs: map[shownRef]int{}, doubted: map[string]time.Time{}, early: map[*Shown]int{}}
 }
 
 // receive takes a change that was published.
@@ -217,12 +218,18 @@ func (p *presence) put(s, old *Shown) {
 	list := p.byKey[s.Key]
 	at := sort.Search(len(list), func(i int) bool { return list[i].Order > s.Order })
 	p.byKey[s.Key] = slices.Insert(list, at, s)
+	p.refs[refOf(s)]++
 }
 
 // drop shows s no more.
 func (p *presence) drop(s *Shown) {
 	delete(p.shown, s.Connection)
 	delete(p.doubted, s.Connection)
+	if ref := refOf(s); p.refs[ref] > 1 {
+		p.refs[ref]--
+	} else {
+		delete(p.refs, ref)
+	}
 	list := p.byKey[s.Key]
 	if at := slices.Index(list, s); at >= 0 {
 		list = slices.Delete(list, at, at+1)
@@ -261,7 +268,7 @@ func (p *presence) close() {
 	for _, w := range p.waiters {
 		close(w.done)
 	}
-	p.waiters, p.held, p.shown, p.byKey = nil, nil, nil, nil
+	p.waiters, p.held, p.shown, p.byKey, p.refs = nil, nil, nil, nil, nil
 }
 
 // await returns a channel that is closed once the copy has version.

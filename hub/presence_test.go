@@ -52,6 +52,11 @@ func (w *watcher) take(event string, payload []byte) {
 		}
 		w.state = map[string]map[string]string{}
 		w.join(state)
+		for key, e := range state {
+			if len(e.Metas) != len(w.state[key]) {
+				panic(fmt.Sprintf("a state has a ref twice, of which phoenix.js keeps one for ever: %s", payload))
+			}
+		}
 	case "presence_diff":
 		var diff struct{ Joins, Leaves metas }
 		if err := json.Unmarshal(payload, &diff); err != nil || diff.Joins == nil || diff.Leaves == nil {

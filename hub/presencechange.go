@@ -32,9 +32,6 @@ type Shown struct {
 	Leaving bool // it has left, and may come back without anybody noticing
 }
 
-// same tells whether clients see the same in s and o.
-func (s *Shown) same(o *Shown) bool { return o.Ref == s.Ref && o.Key == s.Key }
-
 // PresenceChange is one change of the presence of a topic, or several, as it travels. From and Version are those before and
 // after it: changes that follow each other fit together.
 type PresenceChange struct {

@@ -181,7 +181,7 @@ func (p *presence) overflow() {
 	p.hub.metrics.presenceCounted.Inc()
 	p.hub.cfg.Logger.Warn("too many are present, members are told only how many", "topic", p.topic.name, "count", p.count, "limit", p.ceiling)
 	p.shown, p.byKey, p.doubted = map[string]*Shown{}, map[string][]*Shown{}, map[string]time.Time{}
-	p.joins, p.leaves = nil, nil
+	p.refs, p.joins, p.leaves = map[shownRef]int{}, untold{}, untold{}
 	clear(p.early)
 	p.counts()
 }

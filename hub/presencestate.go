@@ -41,7 +41,8 @@ func appendMetas(dst []byte, list []*Shown) []byte {
 	return appendPresence(dst, byKey)
 }
 
-// appendPresence writes an object from key to metas as Phoenix's clients know it.
+// appendPresence writes an object from key to metas as Phoenix's clients know it. What one connection takes over from another is
+// for a moment shown by both, one behind the other, and is written once: phoenix.js would keep a second one for ever.
 func appendPresence(dst []byte, byKey map[string][]*Shown) []byte {
 	dst = append(dst, '{')
 	first := true
@@ -53,6 +54,9 @@ func appendPresence(dst []byte, byKey map[string][]*Shown) []byte {
 		dst = rawjson.AppendString(dst, key)
 		dst = append(dst, `:{"metas":[`...)
 		for i, s := range list {
+			if i > 0 && list[i-1].Ref == s.Ref {
+				continue
+			}
 			if i > 0 {
 				dst = append(dst, ',')
 			}

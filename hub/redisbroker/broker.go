@@ -92,7 +92,7 @@ type Broker struct {
 	sweeper   *sweeper
 	appender  *appender
 	directory *directory
-	masters   *masterWatch // nil unless it is a cluster
+	masters   *masterWatch // nil unless replicas may become masters
 	running   atomic.Bool
 }
 
@@ -134,7 +134,7 @@ func Open(cfg Config) (*Broker, error) {
 	b.sweeper = newSweeper(k, b.client, b.lease, b.roster, m, cfg.Logger)
 	b.appender = newAppender(k, b.client, cfg.StreamLength)
 	b.directory = newDirectory(k, b.client, cfg.AdvertiseURL, cfg.Logger)
-	if b.client.cluster != nil {
+	if b.client.heirs {
 		b.masters = newMasterWatch(k, b.client)
 	}
 	return b, nil

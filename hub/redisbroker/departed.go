@@ -7,20 +7,21 @@ import (
 	"roost/hub"
 )
 
-// What is remembered of members that were taken back from a cluster.
+// What is remembered of members that were taken back.
 const (
 	departedFor = time.Minute // longer than it takes until another master is noticed
 	maxDeparted = 100_000
 )
 
-// departed are the members that were taken back last. In a cluster a master that was a replica may have them again, while the
-// index, in another slot, has not.
+// departed are the members that were taken back last. A master that was a replica may have them again: in a cluster the index,
+// in another slot, has not, and elsewhere they may have been taken back from the old master while it was no more.
 type departed struct {
 	list []departure // in order
 }
 
 type departure struct {
 	topic, connection string
+	tracked           bool // its topic keeps presence
 	at                time.Time
 }
 
@@ -29,7 +30,7 @@ func (d *departed) note(members []hub.Member) {
 	now := time.Now()
 	for _, m := range members {
 		if !m.Bare {
-			d.list = append(d.list, departure{m.Topic, m.Connection, now})
+			d.list = append(d.list, departure{m.Topic, m.Connection, m.Tracked, now})
 		}
 	}
 	old := max(0, len(d.list)-maxDeparted)
@@ -51,7 +52,10 @@ func (r *roster) takeBackAgain(ctx context.Context, wanted map[memberKey]string,
 			case lingering[keyOf(m)]:
 				c.quit = append(c.quit, m)
 			case !keep:
-				c.remove, c.shows = append(c.remove, m), append(c.shows, hideOp(m))
+				c.remove = append(c.remove, m)
+				if d.tracked {
+					c.shows = append(c.shows, hideOp(m))
+				}
 			}
 		}
 		if _, err := r.write(ctx, c); err != nil {

@@ -10,14 +10,17 @@ import (
 	"github.com/redis/go-redis/v9"
 )
 
-// mastersInterval is how often a pod looks who the masters of a cluster are.
+// mastersInterval is how often a pod looks who the masters are.
 const mastersInterval = 10 * time.Second
 
 // markerTries is how many keys are tried to find one in a slot of each master.
 const markerTries = 2000
 
-// masters asks a cluster who its masters are.
+// masters asks a cluster who its masters are. Where Sentinel knows, there is one, by whatever address.
 func (c *client) masters(ctx context.Context) (map[string]bool, error) {
+	if c.cluster == nil {
+		return map[string]bool{c.single.Options().Addr: true}, nil
+	}
 	ctx, cancel := context.WithTimeout(ctx, commandTimeout)
 	defer cancel()
 	var mu sync.Mutex
@@ -107,7 +110,7 @@ func (w *masterWatch) markers(ctx context.Context) map[string]string {
 	found := map[string]string{}
 	for n := 0; n < markerTries && len(found) < len(w.runs); n++ {
 		key := w.keys.marker(n)
-		node, err := w.client.cluster.MasterForKey(ctx, key)
+		node, err := w.client.node(ctx, key)
 		if err != nil {
 			return found
 		}
@@ -121,7 +124,7 @@ func (w *masterWatch) markers(ctx context.Context) map[string]string {
 // ask returns the run id of the master that has key, and what is at key after it was written if it was not there; "" for what it
 // does not say.
 func (w *masterWatch) ask(ctx context.Context, key string) (run, value string) {
-	node, err := w.client.cluster.MasterForKey(ctx, key)
+	node, err := w.client.node(ctx, key)
 	if err != nil {
 		return "", ""
 	}

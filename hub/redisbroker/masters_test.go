@@ -225,33 +225,53 @@ func TestVersionsUsedAgain(t *testing.T) {
 // TestLostRemoval: a master that lacks the removal of a member has it done again, also where the pod has no other member. Who is
 // back stays.
 func TestLostRemoval(t *testing.T) {
-	c := redistest.StartCluster(t, 0)
-	p := startWatching(t, c, "pod-a")
+	t.Run("cluster", func(t *testing.T) {
+		c := redistest.StartCluster(t, 0)
+		lostRemoval(t, startWatching(t, c, "pod-a"), &c.Server, func() { dropMarkers(t, c) })
+	})
+	t.Run("sentinel", func(t *testing.T) {
+		s := redistest.Sentinel(t)
+		b := open(t, redisbroker.Config{URL: s.URL, PodID: "pod-a"})
+		b.LookAtMasters(oftenLook)
+		p := run(t, b)
+		p.awaitUps(t, 1)
+		redistest.Eventually(t, "marker", func() bool { return exists(t, s, "roost:marker:0") })
+		lostRemoval(t, p, s, func() {
+			if err := s.Client.Del(t.Context(), "roost:marker:0").Err(); err != nil {
+				t.Fatal(err)
+			}
+		})
+	})
+}
+
+// lostRemoval puts back what p has removed. drop does what makes pods think that data was lost.
+func lostRemoval(t *testing.T, p *pod, s *redistest.Server, drop func()) {
+	t.Helper()
 	gone := shown(hub.Member{Topic: "t", Connection: "pod-a.1", JoinRef: "null"})
 	back := shown(hub.Member{Topic: "u", Connection: "pod-a.1", JoinRef: "null"})
 	presence := map[string]map[string]string{}
 	for _, m := range []hub.Member{gone, back} {
 		joinAll(t, p, m)
 		p.track(t, m)
-		presence[m.Topic] = c.Client.HGetAll(t.Context(), "roost:{"+m.Topic+"}:presence").Val()
+		presence[m.Topic] = s.Client.HGetAll(t.Context(), "roost:{"+m.Topic+"}:presence").Val()
 		p.leave(m)
 	}
 	joinAll(t, p, back)
 	p.track(t, back)
-	if got := members(t, &c.Server, "t"); len(got) != 0 || len(presence["t"]) != 1 {
+	if got := members(t, s, "t"); len(got) != 0 || len(presence["t"]) != 1 {
 		t.Fatalf("got members %q before, and presence %v then; want none, and one", got, presence["t"])
 	}
-	if err := c.Client.SAdd(t.Context(), "roost:{t}:members", "pod-a.1").Err(); err != nil {
+	if err := s.Client.SAdd(t.Context(), "roost:{t}:members", "pod-a.1").Err(); err != nil {
 		t.Fatal(err)
 	}
-	if err := c.Client.HSet(t.Context(), "roost:{t}:presence", presence["t"]).Err(); err != nil {
+	if err := s.Client.HSet(t.Context(), "roost:{t}:presence", presence["t"]).Err(); err != nil {
 		t.Fatal(err)
 	}
-	dropMarkers(t, c)
+	drop()
 	redistest.Eventually(t, "end of the ghosts", func() bool {
-		return !exists(t, &c.Server, "roost:{t}:members") && !exists(t, &c.Server, "roost:{t}:presence")
+		return !exists(t, s, "roost:{t}:members") && !exists(t, s, "roost:{t}:presence")
 	})
-	if got := members(t, &c.Server, "u"); len(got) != 1 || !exists(t, &c.Server, "roost:{u}:presence") {
+	if got := members(t, s, "u"); len(got) != 1 || !exists(t, s, "roost:{u}:presence") {
 		t.Errorf("got members %q of the other topic, want one, and a presence", got)
 	}
 }

@@ -104,6 +104,7 @@ func (r *roster) takeBack(ctx context.Context, wanted map[memberKey]string) erro
 		var left changes
 		for i := 0; i+1 < len(pairs); i += 2 {
 			m := parseEntry(pairs[i], pairs[i+1])
+			m.Tracked = !m.Bare // the index does not say
 			id, keep := wanted[keyOf(m)]
 			if keep && (id == "" || id == noticeID(m.Notice.Record)) {
 				continue
@@ -135,10 +136,12 @@ func (r *roster) storeLeft(ctx context.Context, left changes) error {
 	if len(left.remove) == 0 && len(left.notices) == 0 {
 		return nil
 	}
-	_, err := r.store(ctx, left)
-	if err != nil {
+	if _, err := r.write(ctx, left); err != nil {
 		r.metrics.wrote(resultError, len(left.remove))
 		return err
+	}
+	if r.client.heirs { // once: after an error the same would come again
+		r.departed.note(left.remove)
 	}
 	r.metrics.wrote(resultOK, len(left.remove))
 	return nil

@@ -31,9 +31,9 @@ type rosterWrite struct {
 	again    bool // shows are told even if they change nothing
 }
 
-// store writes c, and remembers in a cluster who leaves by it.
+// store writes c, and remembers who leaves by it where another server may not have heard of that.
 func (r *roster) store(ctx context.Context, c changes) (topicErrors, error) {
-	if r.client.cluster != nil {
+	if r.client.heirs {
 		r.departed.note(c.remove)
 		r.departed.note(c.quit)
 	}
