@@ -79,6 +79,9 @@ func (o *observer) take(m phoenixtest.Message) {
 		if err := json.Unmarshal(payload, &d); err != nil || d.Joins == nil || d.Leaves == nil {
 			o.t.Fatalf("%s: %v, want joins and leaves", m, err)
 		}
+		if o.list == nil {
+			o.t.Errorf("got %s before the state: phoenix.js would keep it, also for another connection's", m)
+		}
 		o.diffs = append(o.diffs, d)
 		o.apply(d)
 	default:

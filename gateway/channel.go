@@ -23,6 +23,7 @@ type channel struct {
 	state     channelState
 	again     *rejoin       // when the backend is asked again, or nil; guarded by conn.mu
 	presence  *hub.Presence // what it shows, or nil; guarded by conn.mu
+	early     *early        // what waits for its first presence_state; nil when that has been sent, or none will be
 	entering  bool          // the hub is asked, or has been
 	kicked    bool          // the backend ended it before it was joined
 	announced bool          // it should be in the roster
@@ -46,7 +47,11 @@ func (ch *channel) Deliver(b *hub.Batch) {
 	c := ch.conn
 	frames := b.Encode(c.enc)
 	c.mu.Lock()
-	if ch.state == joined {
+	switch {
+	case ch.state != joined:
+	case ch.early != nil:
+		c.putSome(ch.early.hold(b, c.enc))
+	default:
 		c.putSome(len(b.Broadcasts), frames)
 	}
 	c.unlock()

@@ -93,6 +93,9 @@ func (c *conn) reserve(m *phoenix.Message) (ch *channel, farewell []byte) {
 	default:
 		c.joins++
 		ch = &channel{conn: c, rule: rule, topic: m.Topic, joinRef: m.JoinRef, ref: m.Ref, number: c.joins, assigns: c.client().Assigns}
+		if rule.Presence {
+			ch.early = new(early)
+		}
 		c.channels = append(c.channels, ch)
 		return ch, farewell
 	}

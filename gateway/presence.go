@@ -107,6 +107,30 @@ func (c *conn) shown(ctx context.Context, ch *channel, t *hub.Tracking, p *hub.P
 	}
 }
 
+// maxEarly is how many bytes of diffs wait for the state of one member. It has in it whatever they say.
+const maxEarly = 64 << 10
+
+const eventPresenceDiff = "presence_diff"
+
+// early are the presence_diffs that come before a member has its first state. They are sent behind it: phoenix.js keeps what comes
+// before until there is a state, be it that of another connection, where those who had come may have gone.
+type early struct {
+	frames []byte
+	n      int
+}
+
+// hold keeps the diffs of b, and returns all else, as e writes it.
+func (h *early) hold(b *hub.Batch, e *encoding) (n int, frames []byte) {
+	for _, one := range b.Broadcasts {
+		if one.Event != eventPresenceDiff {
+			n, frames = n+1, e.AppendBroadcast(frames, one)
+		} else if h.n, h.frames = h.n+1, e.AppendBroadcast(h.frames, one); len(h.frames) > maxEarly {
+			*h = early{}
+		}
+	}
+	return n, frames
+}
+
 // welcome sends a member that has joined a topic with presence who is there, once it is shown itself, and then the pushes of
 // its join's answer.
 //
@@ -138,6 +162,8 @@ func (c *conn) welcome(ctx context.Context, ch *channel, answer *auth.Answer) {
 			c.put(state)
 		}
 	}
+	c.putSome(ch.early.n, ch.early.frames)
+	ch.early = nil
 	c.pushes(ch, answer.Pushes)
 }
 
