@@ -154,7 +154,7 @@ func (c *conn) bearing(text string, t *auth.Token) *auth.Client {
 	client.AuthToken = &text
 	if t != nil {
 		client.Assigns = withClaims(client.Assigns, t.Claims)
-		client.Params = replaced(client.Params, c.gw.cfg.TokenParam, rawjson.AppendString(nil, text))
+		client.Params = rawjson.Replace(client.Params, c.gw.cfg.TokenParam, rawjson.AppendString(nil, text))
 	}
 	return &client
 }

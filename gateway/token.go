@@ -57,26 +57,7 @@ func withClaims(assigns, claims json.RawMessage) json.RawMessage {
 	if assigns == nil {
 		return slices.Concat([]byte(`{"`+claimsKey+`":`), claims, []byte{'}'})
 	}
-	return replaced(assigns, claimsKey, claims)
-}
-
-// replaced returns an object with another value in the place of that of name. Where there is none, the object stays as it is.
-func replaced(object json.RawMessage, name string, by []byte) json.RawMessage {
-	out, found := json.RawMessage{'{'}, false
-	_ = rawjson.Object(object, func(key, value []byte) error {
-		if string(key) == name {
-			found, value = true, by
-		}
-		if len(out) > 1 {
-			out = append(out, ',')
-		}
-		out = append(append(rawjson.AppendString(out, key), ':'), value...)
-		return nil
-	})
-	if !found {
-		return object
-	}
-	return append(out, '}')
+	return rawjson.Replace(assigns, claimsKey, claims)
 }
 
 // letIn answers a join by the connection's token.

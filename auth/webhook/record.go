@@ -35,7 +35,9 @@ func (c *Client) RecordDisconnect(n *auth.DisconnectNotice) string {
 
 func (c *Client) newRecord(e event, client *auth.Client, number uint32, assigns []byte, size int) envelope {
 	known := *client
-	known.Params = without(known.Params, c.config.TokenParam)
+	if name := c.config.TokenParam; name != "" {
+		known.Params = rawjson.Replace(known.Params, name, nil)
+	}
 	b := append(make(envelope, 0, size+len(known.Connection)+dataSize(&known, assigns)), noticeID(known.Connection, number)...)
 	b = append(b, ' ')
 	b = append(b, types[e]...)
@@ -46,26 +48,6 @@ func (c *Client) newRecord(e event, client *auth.Client, number uint32, assigns 
 	b = append(b, `,"auth_token":null`...)
 	b.object("assigns", assigns)
 	return b
-}
-
-// without returns an object without the field of a name, unless the name is "".
-func without(object []byte, name string) []byte {
-	if name == "" {
-		return object
-	}
-	out := make([]byte, 1, max(1, len(object)))
-	out[0] = '{'
-	_ = rawjson.Object(object, func(key, value []byte) error {
-		if string(key) == name {
-			return nil
-		}
-		if len(out) > 1 {
-			out = append(out, ',')
-		}
-		out = append(append(rawjson.AppendString(out, key), ':'), value...)
-		return nil
-	})
-	return append(out, '}')
 }
 
 var idEncoding = base32.StdEncoding.WithPadding(base32.NoPadding)

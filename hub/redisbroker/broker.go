@@ -134,7 +134,7 @@ func Open(cfg Config) (*Broker, error) {
 	b.sweeper = newSweeper(k, b.client, b.lease, b.roster, m, cfg.Logger)
 	b.appender = newAppender(k, b.client, cfg.StreamLength)
 	b.directory = newDirectory(k, b.client, cfg.AdvertiseURL, cfg.Logger)
-	if b.client.heirs {
+	if b.client.failsOver {
 		b.masters = newMasterWatch(k, b.client)
 	}
 	return b, nil

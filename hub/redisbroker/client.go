@@ -27,10 +27,10 @@ const noRetry = -1
 // client is a go-redis client for any kind of installation.
 type client struct {
 	redis.UniversalClient
-	cluster *redis.ClusterClient // nil unless it is one
-	single  *redis.Client        // nil if it is a cluster
-	sharded bool                 // topics and socket ids are published with SPUBLISH, in their channel's slot
-	heirs   bool                 // a replica may become the master, and lack what was written last
+	cluster   *redis.ClusterClient // nil unless it is one
+	single    *redis.Client        // nil if it is a cluster
+	sharded   bool                 // topics and socket ids are published with SPUBLISH, in their channel's slot
+	failsOver bool                 // a replica may become the master, and lack what was written last
 }
 
 func newClient(a address, sharded bool) *client {
@@ -47,7 +47,7 @@ func newClient(a address, sharded bool) *client {
 			DialTimeout: dialTimeout, DialerRetries: 1, ReadTimeout: commandTimeout, WriteTimeout: commandTimeout,
 			ContextTimeoutEnabled: true, PipelinePoolSize: -1, ReadBufferSize: bufferSize, WriteBufferSize: bufferSize,
 		})
-		return &client{UniversalClient: c, cluster: c, sharded: sharded, heirs: true}
+		return &client{UniversalClient: c, cluster: c, sharded: sharded, failsOver: true}
 	case sentinel:
 		c := redis.NewFailoverClient(&redis.FailoverOptions{
 			MasterName: a.master, SentinelAddrs: a.hosts, SentinelUsername: a.sentinelUsername, SentinelPassword: a.sentinelPassword,
@@ -56,7 +56,7 @@ func newClient(a address, sharded bool) *client {
 			DialTimeout: dialTimeout, DialerRetries: 1, ReadTimeout: commandTimeout, WriteTimeout: commandTimeout,
 			ContextTimeoutEnabled: true, PipelinePoolSize: -1, ReadBufferSize: bufferSize, WriteBufferSize: bufferSize,
 		})
-		return &client{UniversalClient: c, single: c, sharded: sharded, heirs: true}
+		return &client{UniversalClient: c, single: c, sharded: sharded, failsOver: true}
 	default:
 		c := redis.NewClient(&redis.Options{
 			Addr: a.hosts[0], Username: a.username, Password: a.password, DB: a.db, TLSConfig: config,

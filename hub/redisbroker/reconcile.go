@@ -140,7 +140,7 @@ func (r *roster) storeLeft(ctx context.Context, left changes) error {
 		r.metrics.wrote(resultError, len(left.remove))
 		return err
 	}
-	if r.client.heirs { // once: after an error the same would come again
+	if r.client.failsOver { // once: after an error the same would come again
 		r.departed.note(left.remove)
 	}
 	r.metrics.wrote(resultOK, len(left.remove))

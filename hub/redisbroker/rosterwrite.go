@@ -33,7 +33,7 @@ type rosterWrite struct {
 
 // store writes c, and remembers who leaves by it where another server may not have heard of that.
 func (r *roster) store(ctx context.Context, c changes) (topicErrors, error) {
-	if r.client.heirs {
+	if r.client.failsOver {
 		r.departed.note(c.remove)
 		r.departed.note(c.quit)
 	}
