@@ -20,8 +20,8 @@
 //
 // # Membership
 // Every entry of a set is also in the index of its pod, before it is in the set and until it is out of it. What could not
-// be written is made good when Redis is back (TestRosterIsReconciled), and so is what a master of a cluster lost (TestMasterLosesItsData,
-// TestLostRemoval). What Redis refuses for one topic concerns no other (TestTopicsThatCannotBeChanged).
+// be written is made good when Redis is back (TestRosterIsReconciled), and so is what a master lost that was a replica, was started
+// again or was emptied (TestMasterLosesItsData, TestLostRemoval). What Redis refuses for one topic concerns no other (TestTopicsThatCannotBeChanged).
 //
 // # Leases
 // A pod holds a lease before it enters anything. When the lease has run out, one of the other pods takes back what it

@@ -127,7 +127,7 @@ func noticeID(record string) string {
 
 var globEscaper = strings.NewReplacer(`\`, `\\`, `*`, `\*`, `?`, `\?`, `[`, `\[`, `]`, `\]`)
 
-// marker is the nth of the keys by which is noticed that a master of a cluster has lost its data. They are spread over the slots.
+// marker is the nth of the keys by which is noticed that a master has lost its data. In a cluster they are spread over the slots.
 func (k keys) marker(n int) string { return k.prefix + "marker:" + strconv.Itoa(n) }
 
 // url holds the base URL of a pod's client port.

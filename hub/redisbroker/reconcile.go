@@ -8,8 +8,9 @@ import (
 
 // reconcile takes the lease and makes Redis hold what the census names. First it writes what is to be told and could not be
 // written before; then it takes back what the index has and the census has not, and has it told if nobody has yet, and once more
-// who left a cluster lately; then it writes everything. The census comes after the lease, so that it is as new as can be. Calls that are still in the queue are
-// behind the census or in it; written afterwards, in order, they end in the same state.
+// who left lately where a master may lack that; then it writes everything. The census comes after the lease, so that it is as new
+// as can be. Calls that are still in the queue are behind the census or in it; written afterwards, in order, they end in the same
+// state.
 func (r *roster) reconcile(ctx context.Context) error {
 	if err := r.lease.take(ctx); err != nil {
 		return err
